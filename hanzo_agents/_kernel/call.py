@@ -1,0 +1,115 @@
+"""One model call on its way down the stack. Frozen: every policy passes on its own version of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock
+from hanzo_agents._kernel.journal import Decision, Journal
+from hanzo_agents._kernel.target import Target
+
+if TYPE_CHECKING:
+    from hanzo_agents._kernel.reply import Reply
+
+__all__ = ["Call", "Predicate", "Send", "View"]
+
+Send = Callable[["Call"], Awaitable["Reply"]]
+"""The inner service: everything below a policy, down to the wire."""
+
+Predicate = Callable[[Exception], bool]
+
+
+class View(Protocol):
+    """What a policy may know of a request, and the two things it may change. One implementation a dialect."""
+
+    @property
+    def operation(self) -> str:
+        """What is asked for: "chat", "responses", "embeddings", "model" or the path of another request."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """All text that goes in, for estimates and classification."""
+        ...
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, Any]]:
+        """The conversation as the dialect spells it."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Capabilities the answer needs: of "tools", "vision", "audio", "json_schema"."""
+        ...
+
+    @property
+    def max_output(self) -> int | None:
+        """The most tokens the caller allows in the answer."""
+        ...
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the request leans on state that lives at one provider."""
+        ...
+
+    def with_model(self, model: str | None) -> View:
+        """The same request for another target; None keeps the model's name."""
+        ...
+
+    def with_max_output(self, tokens: int) -> View:
+        """The same request with a smaller answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request, where it goes, and what bounds it.
+
+    Attributes:
+        attempt: which try on this target, from 1.
+        deadline: monotonic seconds by which the whole logical call must have ended.
+        pinned: state lives at one provider: no fallback, hedge or cache.
+        single: exactly one request may be sent, whatever policies say (somebody else owns the retries).
+        payload: what the edge needs to send it; policies pass it on unread.
+        guards: checks that the wire runs immediately before each send; they refuse by raising.
+    """
+
+    target: Target
+    view: View
+    journal: Journal
+    attempt: int = 1
+    deadline: float | None = None
+    pinned: bool = False
+    single: bool = False
+    payload: Any = field(default=None, repr=False)
+    guards: tuple[Callable[[Call], None], ...] = ()
+    clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
+
+    def aimed_at(self, target: Target) -> Call:
+        """The same call to another target, its attempts counted afresh."""
+        view = self.view.with_model(None if target.model is None else target.name)
+        return replace(self, target=target, view=view, attempt=1)
+
+    def again(self) -> Call:
+        """The next attempt on the same target."""
+        return replace(self, attempt=self.attempt + 1)
+
+    def within(self, deadline: float) -> Call:
+        """The same call, bounded by the earlier of two deadlines."""
+        if self.deadline is not None and self.deadline <= deadline:
+            return self
+        return replace(self, deadline=deadline)
+
+    def guard(self, check: Callable[[Call], None]) -> Call:
+        """Have the wire run `check` immediately before each send."""
+        return replace(self, guards=(*self.guards, check))
+
+    def note(self, policy: str, action: str, reason: str, **data: Any) -> None:
+        """Tell observers what was decided, and why."""
+        self.journal.note(Decision(policy, action, reason, data))
+
+    def remaining(self) -> float | None:
+        """Seconds left until the deadline, None without one."""
+        return None if self.deadline is None else self.deadline - self.clock.now()

@@ -1,0 +1,86 @@
+"""Time, as policies see it: injected, so that tests never sleep.
+
+Durations use a monotonic clock: it cannot jump. Only calendar windows need the wall clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Protocol
+
+from hanzo_agents.errors import ConfigError
+
+__all__ = ["SYSTEM_CLOCK", "Clock", "Duration", "SystemClock", "seconds"]
+
+Duration = float | timedelta
+"""Seconds, or a timedelta."""
+
+
+class Clock(Protocol):
+    """What a policy may ask of time."""
+
+    def now(self) -> float:
+        """Monotonic seconds; only differences mean something."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since the epoch, for calendar windows and HTTP dates."""
+        ...
+
+    async def sleep(self, delay: float) -> None:
+        """Wait `delay` seconds."""
+        ...
+
+    def timeout_at(self, when: float | None) -> AbstractAsyncContextManager[object]:
+        """Cancel the block at monotonic time `when` and raise TimeoutError; None never does."""
+        ...
+
+
+class SystemClock:
+    """The real one. asyncio's loop time is the monotonic clock, so both agree."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    async def sleep(self, delay: float) -> None:
+        """Wait `delay` seconds."""
+        await asyncio.sleep(delay)
+
+    def timeout_at(self, when: float | None) -> AbstractAsyncContextManager[object]:
+        """Raise TimeoutError from the block at monotonic time `when`."""
+        if when is None:
+            return asyncio.timeout(None)
+        # A loop of another kind (uvloop) counts from elsewhere: go by what is left, not by the reading.
+        return asyncio.timeout(when - time.monotonic())
+
+    def __repr__(self) -> str:
+        return "SystemClock()"
+
+
+SYSTEM_CLOCK = SystemClock()
+
+
+def seconds(name: str, value: Duration | None, *, zero: bool = True) -> float | None:
+    """Check a duration given by a caller and return it in seconds.
+
+    Raises:
+        ConfigError: it is not a number or timedelta, is negative, NaN or infinite, or zero where that is wrong.
+    """
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    wanted = "a number of seconds >= 0" if zero else "a number of seconds > 0"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{name}: expected {wanted} or a timedelta, got {type(value).__name__}")
+    if not 0 <= value < float("inf") or (not zero and value == 0):
+        raise ConfigError(f"{name}: expected {wanted}, got {value!r}")
+    return float(value)

@@ -1,0 +1,173 @@
+"""What happened to one logical call: its attempts and its decisions, in order.
+
+The journal is written by the wire and by policies (`call.note`), and read by observers (`Trace`, `track`).
+It never holds prompts, answers or keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Attempt", "Basis", "Cost", "Decision", "Journal", "Observer", "Usage"]
+
+Basis = Literal["reported", "estimated", "unknown"]
+"""Where a figure comes from: the upstream said so, we reckoned it, or nobody knows (which is not zero)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one attempt."""
+
+    input_tokens: int
+    output_tokens: int
+    basis: Basis = "reported"
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """US dollars of one attempt; `amount` is None exactly when `basis` is "unknown"."""
+
+    amount: Decimal | None = None
+    basis: Basis = "unknown"
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One request that was (about to be) sent.
+
+    Attributes:
+        number: its place among the attempts on the same target, from 1.
+        target: the name of the target.
+        model: the model that answered, as far as the upstream says.
+        started, accepted, ended: monotonic seconds; `accepted` is the time of the first useful event.
+        status_code: HTTP status of the reply, None when there was none.
+        error: what ended it badly, before or after acceptance.
+        sent: whether bytes of the request may have reached the upstream.
+    """
+
+    number: int
+    target: str
+    started: float
+    model: str | None = None
+    accepted: float | None = None
+    ended: float | None = None
+    status_code: int | None = None
+    request_id: str | None = None
+    usage: Usage | None = None
+    cost: Cost = Cost()
+    cache_hit: bool = False
+    error: BaseException | None = None
+    sent: bool = True
+
+    @property
+    def ttft(self) -> float | None:
+        """Seconds from sending to the first useful event (time to first token)."""
+        return None if self.accepted is None else self.accepted - self.started
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a policy did and why, in terms a person can read."""
+
+    policy: str
+    action: str
+    reason: str
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Observer(Protocol):
+    """Somebody who watches calls. Observers must not raise; what they raise is logged and dropped."""
+
+    def attempt_started(self, journal: Journal, attempt: Attempt) -> None:
+        """A request is about to be sent."""
+        ...
+
+    def attempt_ended(self, journal: Journal, attempt: Attempt) -> None:
+        """A request has been settled: answered whole, failed, closed early or cancelled."""
+        ...
+
+    def decided(self, journal: Journal, decision: Decision) -> None:
+        """A policy decided something."""
+        ...
+
+    def call_ended(self, journal: Journal) -> None:
+        """The logical call is over."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Journal:
+    """The record of one logical call, shared by all its attempts and legs."""
+
+    started: float
+    operation: str
+    observers: tuple[Observer, ...] = ()
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    decisions: list[Decision] = field(default_factory=list[Decision])
+    ended: float | None = None
+    error: BaseException | None = None
+
+    def watched_by(self, observer: Observer) -> None:
+        """Let `observer` hear of what follows."""
+        self.observers = (*self.observers, observer)
+
+    def begin(self, attempt: Attempt) -> None:
+        """Write down that an attempt starts."""
+        self.attempts.append(attempt)
+        for observer in self.observers:
+            _tell(observer.attempt_started, self, attempt)
+
+    def finish(self, attempt: Attempt) -> None:
+        """Write down that an attempt is settled."""
+        for observer in self.observers:
+            _tell(observer.attempt_ended, self, attempt)
+
+    def note(self, decision: Decision) -> None:
+        """Write down a decision."""
+        self.decisions.append(decision)
+        for observer in self.observers:
+            _tell(observer.decided, self, decision)
+
+    def close(self, now: float, error: BaseException | None = None) -> None:
+        """Write down that the call is over; later closings change nothing."""
+        if self.ended is not None:
+            return
+        self.ended, self.error = now, error
+        for observer in self.observers:
+            _tell(observer.call_ended, self)
+
+    @property
+    def answered(self) -> Attempt | None:
+        """The attempt whose reply the caller got."""
+        return next((a for a in reversed(self.attempts) if a.accepted is not None), None)
+
+    @property
+    def cost(self) -> Cost:
+        """All attempts together; unknown as soon as one that was sent is unknown."""
+        costs = [a.cost for a in self.attempts if a.sent]
+        if not costs or any(c.amount is None for c in costs):
+            return Cost()
+        total = sum((c.amount for c in costs if c.amount is not None), Decimal(0))
+        estimated = any(c.basis == "estimated" for c in costs)
+        return Cost(total, "estimated" if estimated else "reported")
+
+
+def _tell(method: Any, *args: Any) -> None:
+    try:
+        method(*args)
+    except Exception:
+        import logging
+
+        logging.getLogger("hanzo_agents").warning("an observer failed", exc_info=True)

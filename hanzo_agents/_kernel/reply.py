@@ -1,0 +1,85 @@
+"""The reply of an accepted call, and what hangs on its end.
+
+`await send(call)` returns a Reply once the call is *accepted*: a whole value, or a stream with its first useful
+event in hand. What outlives acceptance (permits, reservations, verdicts, spans) hangs on `on_settled`.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hanzo_agents._kernel.journal import Cost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hanzo_agents._kernel.journal import Attempt, Usage
+
+__all__ = ["Reply", "Settled"]
+
+_logger = logging.getLogger("hanzo_agents")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a reply ended.
+
+    Attributes:
+        error: what broke it, None when it ended well or the reader simply left.
+        complete: the answer arrived whole. False after an error and after an early close.
+    """
+
+    usage: Usage | None = None
+    cost: Cost = Cost()
+    error: BaseException | None = None
+    complete: bool = True
+
+
+class Reply:
+    """An accepted answer: `value` is the parsed object, or the stream that yields its events.
+
+    A value is settled when it is made; a stream settles once: at its end, at an early close, at cancellation,
+    at a failure in its middle, or when the last reference to it is dropped.
+    """
+
+    __slots__ = ("_hooks", "attempt", "bound", "raw", "settled", "value")
+
+    def __init__(
+        self, value: Any, attempt: Attempt | None = None, *, raw: Any = None, settled: Settled | None = None
+    ) -> None:
+        self.value = value
+        self.raw = raw
+        """What the transport delivered it in (an HTTP response), None where there was no transport."""
+        self.attempt = attempt
+        self.settled = settled
+        self.bound: Callable[[float | None, float | None], None] | None = None
+        """Set on streams: `bound(until, idle)` limits what follows acceptance (see `Deadline`)."""
+        self._hooks: list[Callable[[Settled], None]] = []
+
+    def on_settled(self, hook: Callable[[Settled], None]) -> None:
+        """Call `hook(settled)` exactly once, when the reply has ended; at once if it already has.
+
+        Hooks are synchronous, run last-in first-out, and what they raise is logged and dropped: an account
+        must not turn a good answer into an error.
+        """
+        if self.settled is not None:
+            _run(hook, self.settled)
+        else:
+            self._hooks.append(hook)
+
+    def settle(self, settled: Settled) -> None:
+        """End the reply. Only the first call counts."""
+        if self.settled is not None:
+            return
+        self.settled = settled
+        while self._hooks:
+            _run(self._hooks.pop(), settled)
+
+
+def _run(hook: Callable[[Settled], None], settled: Settled) -> None:
+    try:
+        hook(settled)
+    except Exception:
+        _logger.exception("a settlement hook failed")

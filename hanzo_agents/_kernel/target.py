@@ -1,0 +1,95 @@
+"""Where a call can go: an endpoint and a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from hanzo_agents.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Target"]
+
+CAPABILITIES = frozenset({"tools", "vision", "audio", "json_schema"})
+
+
+@dataclass(frozen=True, kw_only=False)
+class Target:
+    """A model, and the endpoint that serves it.
+
+    Attributes:
+        model: the model's name at the endpoint, or an `agents.Model` of any make (agents only; the client
+            refuses those). None keeps the name the caller asked for.
+        base_url: the endpoint; None means the caller's own.
+        api_key: its key. Given exactly when `base_url` is: a key never travels to another endpoint.
+        headers: sent to this endpoint only.
+        lacks: capabilities the model is known not to have, of "tools", "vision", "audio", "json_schema"; a
+            call that needs one passes the target by.
+        context_window: tokens the model takes, input and output together, when known.
+        label: how traces and errors call the target; the model's name by default.
+    """
+
+    model: Any = None
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    lacks: frozenset[str] = frozenset()
+    context_window: int | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a target.
+
+        Raises:
+            ConfigError: a key without its endpoint or the reverse, an unknown capability, an empty name.
+        """
+        if (self.base_url is None) != (self.api_key is None):
+            raise ConfigError(
+                "Target: base_url and api_key go together, so that a key never reaches another endpoint; "
+                f"got only {'api_key' if self.base_url is None else 'base_url'}"
+            )
+        if isinstance(self.model, str) and not self.model.strip():
+            raise ConfigError("Target.model: expected a model's name, got an empty string")
+        object.__setattr__(self, "lacks", frozenset(self.lacks))
+        if unknown := self.lacks - CAPABILITIES:
+            raise ConfigError(f"Target.lacks: expected some of {sorted(CAPABILITIES)}, got {sorted(unknown)}")
+        if self.context_window is not None and (
+            isinstance(self.context_window, bool) or self.context_window <= 0
+        ):
+            raise ConfigError(f"Target.context_window: expected tokens > 0, got {self.context_window!r}")
+
+    @property
+    def name(self) -> str:
+        """The model's name, for the wire and for people."""
+        if isinstance(self.model, str):
+            return self.model
+        inner = getattr(self.model, "model", None)
+        return inner if isinstance(inner, str) else type(self.model).__name__
+
+    def __str__(self) -> str:
+        if self.label is not None:
+            return self.label
+        if self.base_url is None:
+            return self.name
+        return f"{self.name}@{urlsplit(self.base_url).netloc.rpartition('@')[2]}"
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the target is a model object rather than a name at an endpoint."""
+        return self.model is not None and not isinstance(self.model, str)
+
+    @classmethod
+    def of(cls, value: str | Target) -> Target:
+        """A target from what users write in a chain.
+
+        Raises:
+            ConfigError: it is neither a model's name nor a Target.
+        """
+        if isinstance(value, Target):
+            return value
+        if isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not type-checked
+            return cls(value)
+        raise ConfigError(f"target: expected a model's name or a Target, got {type(value).__name__}")

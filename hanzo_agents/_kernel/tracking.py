@@ -1,0 +1,39 @@
+"""`track()`: the journals of every call made inside a block."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from hanzo_agents._kernel.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["open_journal", "track"]
+
+_tracked: ContextVar[tuple[list[Journal], ...]] = ContextVar("hanzo_agents_tracked", default=())
+
+
+@contextmanager
+def track() -> Iterator[list[Journal]]:
+    """Collect the journal of every model call made in the block, also in tasks started inside it.
+
+    Blocks nest: an outer one sees the calls of an inner one. Journals hold facts (model, attempts, tokens,
+    cost, times), never prompts or answers.
+    """
+    journals: list[Journal] = []
+    token = _tracked.set((*_tracked.get(), journals))
+    try:
+        yield journals
+    finally:
+        _tracked.reset(token)
+
+
+def open_journal(started: float, operation: str) -> Journal:
+    """A journal for a call that begins now, handed to whoever tracks."""
+    journal = Journal(started, operation)
+    for journals in _tracked.get():
+        journals.append(journal)
+    return journal

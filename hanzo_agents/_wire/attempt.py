@@ -1,0 +1,199 @@
+"""One attempt: a request on the wire, and its reply read up to acceptance."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from openai import APIStatusError, AsyncOpenAI
+from openai._httpx2 import request_exceptions
+
+from hanzo_agents._kernel.journal import Attempt, Cost, Usage
+from hanzo_agents._kernel.reply import Reply, Settled
+from hanzo_agents._wire.compose import Composer, Labels
+from hanzo_agents._wire.facts import estimate_tokens, note_headers, note_usage, usage_of
+from hanzo_agents._wire.failures import (
+    connection_error,
+    not_an_answer,
+    redirected,
+    reported_error,
+    status_error,
+)
+from hanzo_agents._wire.reading import Parser, read_body
+from hanzo_agents._wire.redact import Secrets
+from hanzo_agents._wire.stream import HanzoStream, Source, close_response
+from hanzo_agents.errors import InvalidResponse, Refused
+from hanzo_agents.policies.classify import not_sent
+
+if TYPE_CHECKING:
+    from hanzo_agents._kernel.call import Call
+    from hanzo_agents._wire.compose import Extras
+    from hanzo_agents._wire.dialect import Dialect, RequestView
+
+__all__ = ["Endpoint", "Exchange"]
+
+MOST_ERROR_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What an attempt needs beside the call: the dialect, and what the caller attached to this request."""
+
+    dialect: Dialect
+    extras: Extras
+    stream: bool
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """One base URL and key: composes requests, sends them, reads replies. Never retries."""
+
+    client: AsyncOpenAI
+    limit: int
+    labels: Labels = Labels()
+    secrets: Secrets = field(init=False)
+    parser: Parser = field(init=False)
+    composer: Composer = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Bind the parts to this endpoint's key."""
+        self.secrets = Secrets(self.client.api_key)
+        self.parser = Parser(self.client, self.secrets)
+        self.composer = Composer(self.client, self.labels)
+
+    async def attempt(self, call: Call, exchange: Exchange) -> Reply:
+        """Send once and read up to acceptance.
+
+        Raises:
+            openai.APIError: the upstream refused, failed, or could not be reached.
+            InvalidResponse: what came back with a success status is no answer.
+            Refused: a guard of the call refuses it now.
+        """
+        record = Attempt(call.attempt, str(call.target), call.clock.now(), model=call.target.name)
+        call.journal.begin(record)
+        try:
+            for check in call.guards:
+                check(call)
+            response = await self._send(call, exchange)
+            record.status_code = response.status_code
+            note_headers(record, response.headers)
+            if exchange.stream:
+                return await self._accept_stream(call, exchange, response, record)
+            return await self._accept_value(call, exchange, response, record)
+        except BaseException as error:
+            self._failed(call, record, error)
+            raise
+
+    async def _send(self, call: Call, exchange: Exchange) -> Any:
+        request = await self.composer.compose(call.view, exchange.dialect, exchange.extras)  # type: ignore[arg-type]
+        http: Any = self.client._client  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        failure: Exception | None = None
+        try:
+            response = await http.send(request, stream=True, follow_redirects=False)
+        except request_exceptions() as error:
+            failure = connection_error(error, request, self.secrets)
+        # Raised out here, so that the transport's error and its frames, which hold the key, are not its context.
+        if failure is not None:
+            raise failure
+        if response.status_code >= 300:  # noqa: PLR2004 - 2xx only; a redirect is refused, not followed
+            raise await self._refusal(response)
+        return response
+
+    async def _refusal(self, response: Any) -> Exception:
+        """The error for a bad status."""
+        if response.status_code < 400:  # noqa: PLR2004
+            await response.aclose()
+            return redirected(response)
+        try:
+            content = await read_body(response, MOST_ERROR_BYTES)
+        except (InvalidResponse, *request_exceptions()):
+            content = b""
+        finally:
+            await response.aclose()
+        return status_error(self.client, response, content, self.secrets)
+
+    async def _accept_value(self, call: Call, exchange: Exchange, response: Any, record: Attempt) -> Reply:
+        view: RequestView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
+        dialect = exchange.dialect
+        failure: Exception | None = None
+        content = b""
+        try:
+            content = await read_body(response, self.limit)
+        except request_exceptions() as error:
+            failure = connection_error(error, response.request, self.secrets)
+        finally:
+            await close_response(response)
+        if failure is not None:
+            raise failure
+        value = self.parser.value(dialect, view, response, content)
+        raw = dialect.usage(value)
+        usage = usage_of(raw)
+        if usage is None:
+            usage = self._estimate(view, dialect.output_text(value))
+            dialect.add_usage(value, usage)
+        note_usage(record, usage, raw)
+        record.model = response.headers.get("x-litellm-model-group") or getattr(value, "model", record.model)
+        record.accepted = record.ended = call.clock.now()
+        call.journal.finish(record)
+        return Reply(value, record, raw=response, settled=Settled(usage, record.cost))
+
+    async def _accept_stream(self, call: Call, exchange: Exchange, response: Any, record: Attempt) -> Reply:
+        await self._check_content_type(response)
+        view: RequestView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
+        check = exchange.dialect.events(view, lambda text: self._estimate(view, text))
+        reply = Reply(None, record, raw=response)
+
+        def finished(error: BaseException | None, complete: bool) -> None:
+            usage = check.usage or usage_of(check.raw_usage)
+            if usage is None and record.accepted is not None:
+                usage = self._estimate(view, check.output_text)
+            if usage is not None:
+                note_usage(record, usage, check.raw_usage)
+            record.ended, record.error = call.clock.now(), error
+            if record.accepted is not None:
+                call.journal.finish(record)
+                reply.settle(Settled(usage, record.cost, error, complete))
+
+        source = Source(
+            response, exchange.dialect, check, self.parser, self.secrets,
+            limit=self.limit, finished=finished,
+        )  # fmt: skip
+        source.clock = call.clock
+        await source.prime()
+        record.accepted = call.clock.now()
+        reply.bound = source.bound
+        reply.value = HanzoStream[Any](source, exchange.dialect.value_type, self.client)
+        return reply
+
+    async def _check_content_type(self, response: Any) -> None:
+        """A stream must be one: pages and plain JSON with a success status are not."""
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in {"text/html", "application/json", "text/plain"} and not kind.endswith("+json"):
+            return
+        content = await read_body(response, MOST_ERROR_BYTES)
+        if kind == "text/plain" and content.lstrip().startswith((b"data:", b"event:", b":")):
+            raise not_an_answer(
+                "the stream came as plain text, and not while it was made", response, content, self.secrets
+            )
+        try:
+            data = json.loads(content)
+        except ValueError:
+            data = None
+        if isinstance(data, dict) and data.get("error"):  # pyright: ignore[reportUnknownMemberType]
+            raise reported_error(data["error"], self.secrets, response.headers.get("x-request-id"))
+        raise not_an_answer("a stream was asked for, and none came", response, content, self.secrets)
+
+    def _estimate(self, view: RequestView, output: str) -> Usage:
+        return Usage(estimate_tokens(view.text), estimate_tokens(output), "estimated")
+
+    def _failed(self, call: Call, record: Attempt, error: BaseException) -> None:
+        record.error, record.ended = error, call.clock.now()
+        record.sent = not (isinstance(error, Refused) or not_sent(error))
+        if record.cost.amount is None and (not record.sent or isinstance(error, APIStatusError)):
+            record.cost = Cost(Decimal(0), "reported" if not record.sent else "estimated")
+        if isinstance(error, APIStatusError):
+            record.status_code = error.status_code
+            note_headers(record, error.response.headers)
+        call.journal.finish(record)

@@ -1,0 +1,202 @@
+"""Chat Completions: its request view and what counts as an answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from hanzo_agents._wire.chat_stream import ChatEvents
+from hanzo_agents._wire.tool_calls import mend_calls, truncated_arguments
+from hanzo_agents.errors import InvalidResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hanzo_agents._kernel.journal import Usage
+    from hanzo_agents._wire.dialect import EventCheck, RequestView
+
+__all__ = ["CHAT", "ChatView", "takes_reasoning_settings"]
+
+_REASONING_MODEL = re.compile(r"(^|/)(gpt-5|o\d)")
+_REASONING_SETTINGS = ("reasoning_effort", "verbosity", "reasoning")
+
+
+def takes_reasoning_settings(model: str) -> bool:
+    """Whether a model is of the families that take `reasoning_effort` and `verbosity`."""
+    return _REASONING_MODEL.search(model) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatView:
+    """A chat request as policies see it."""
+
+    body: Mapping[str, Any]
+    content: bytes | None = field(default=None, repr=False)
+    operation: str = "chat"
+
+    @property
+    def model(self) -> str | None:
+        return self.body.get("model")
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, Any]]:
+        return self.body.get("messages") or ()
+
+    @property
+    def text(self) -> str:
+        parts: list[str] = []
+        for message in self.messages:
+            content = message.get("content")
+            if isinstance(content, str):
+                parts.append(content)
+            elif isinstance(content, list):
+                parts.extend(part.get("text") or "" for part in content if isinstance(part, dict))
+            if calls := message.get("tool_calls"):
+                parts.append(json.dumps(calls, default=str))
+        if tools := self.body.get("tools"):
+            parts.append(json.dumps(tools, default=str))
+        return "\n".join(parts)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        needs: set[str] = set()
+        if self.body.get("tools"):
+            needs.add("tools")
+        response_format = self.body.get("response_format")
+        if isinstance(response_format, dict) and response_format.get("type") == "json_schema":
+            needs.add("json_schema")
+        for message in self.messages:
+            content = message.get("content")
+            for part in content if isinstance(content, list) else ():
+                kind = part.get("type") if isinstance(part, dict) else None
+                if kind in {"image_url", "input_audio"}:
+                    needs.add("vision" if kind == "image_url" else "audio")
+        return frozenset(needs)
+
+    @property
+    def max_output(self) -> int | None:
+        return self.body.get("max_completion_tokens") or self.body.get("max_tokens")
+
+    @property
+    def stateful(self) -> bool:
+        return False
+
+    def with_model(self, model: str | None) -> ChatView:
+        if model is None:
+            return self
+        body = {**self.body, "model": model}
+        if not takes_reasoning_settings(model):
+            for name in _REASONING_SETTINGS:
+                body.pop(name, None)
+        return ChatView(body)
+
+    def with_max_output(self, tokens: int) -> ChatView:
+        name = "max_tokens" if "max_tokens" in self.body else "max_completion_tokens"
+        return ChatView({**self.body, name: tokens})
+
+    def tool_call_ids(self) -> set[str]:
+        """Ids of tool calls that the conversation already holds."""
+        return {
+            call.get("id") or ""
+            for message in self.messages
+            for call in message.get("tool_calls") or ()
+            if isinstance(call, dict)
+        }
+
+
+class _Chat:
+    """POST /chat/completions."""
+
+    path = "/chat/completions"
+    value_type = ChatCompletion
+
+    def view(self, body: Mapping[str, Any], content: bytes | None = None) -> ChatView:
+        return ChatView(body, content)
+
+    def outgoing(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        # A router reports a stream's usage only when asked, and without it every stream would cost nothing.
+        if body.get("stream") and "stream_options" not in body:
+            return {**body, "stream_options": {"include_usage": True}}
+        return body
+
+    def check(self, value: Any, view: RequestView) -> None:
+        choices = getattr(value, "choices", None)
+        if not isinstance(choices, list) or not choices:
+            raise InvalidResponse("the reply has no choices", code="no_choices")
+        for choice in choices:
+            message = getattr(choice, "message", None)
+            if message is None:
+                raise InvalidResponse("a choice of the reply has no message", code="no_message")
+            calls = getattr(message, "tool_calls", None)
+            if calls:
+                if choice.finish_reason == "length" and truncated_arguments(calls):
+                    raise InvalidResponse(
+                        "the answer was cut inside a tool call's arguments (finish_reason: length); "
+                        "a larger max_tokens would let it end",
+                        code="tool_arguments_truncated",
+                    )
+                assert isinstance(view, ChatView)
+                message.tool_calls = mend_calls(calls, taken=view.tool_call_ids())
+            elif _says_nothing(message) and choice.finish_reason is None:
+                raise InvalidResponse("the reply is empty and has no finish_reason", code="empty_reply")
+
+    def events(self, view: RequestView, estimate: Callable[[str], Usage]) -> EventCheck:
+        assert isinstance(view, ChatView)
+        return ChatEvents(
+            choices=int(view.body.get("n") or 1),
+            taken=view.tool_call_ids,
+            estimate=estimate,
+            merge_usage=not _asks_for_usage(view.body),
+        )
+
+    def event_type(self, data: Mapping[str, Any] | str) -> type[Any] | None:  # noqa: ARG002
+        return ChatCompletionChunk
+
+    def usage(self, value: Any) -> Any:
+        return getattr(value, "usage", None)
+
+    def add_usage(self, value: Any, usage: Usage) -> None:
+        value.usage = chat_usage(usage)
+
+    def output_text(self, value: Any) -> str:
+        parts: list[str] = []
+        for choice in value.choices:
+            message = choice.message
+            parts.append(getattr(message, "content", None) or "")
+            parts.extend(
+                call.function.arguments for call in message.tool_calls or () if call.type == "function"
+            )
+        return "".join(parts)
+
+
+def chat_usage(usage: Usage) -> CompletionUsage:
+    """A usage object that says of itself that it is estimated."""
+    made = CompletionUsage(
+        prompt_tokens=usage.input_tokens,
+        completion_tokens=usage.output_tokens,
+        total_tokens=usage.total_tokens,
+    )
+    made.estimated = True  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
+    return made
+
+
+def _asks_for_usage(body: Mapping[str, Any]) -> bool:
+    return bool((body.get("stream_options") or {}).get("include_usage"))
+
+
+def _says_nothing(message: Any) -> bool:
+    return not (
+        getattr(message, "content", None)
+        or getattr(message, "refusal", None)
+        or getattr(message, "audio", None)
+        or getattr(message, "function_call", None)
+        or getattr(message, "reasoning_content", None)
+    )
+
+
+CHAT = _Chat()

@@ -1,0 +1,156 @@
+"""A Chat Completions stream: which chunk commits it, and whether it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletionChunk
+
+from hanzo_agents._wire.facts import usage_of
+from hanzo_agents._wire.failures import truncated
+from hanzo_agents._wire.tool_calls import StreamedCalls
+from hanzo_agents.errors import InvalidResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hanzo_agents._kernel.journal import Usage
+
+__all__ = ["ChatEvents"]
+
+_REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks", "audio")
+
+
+class ChatEvents:
+    """Follows the chunks of one stream.
+
+    Args:
+        choices: how many choices the request asked for; each needs a finish_reason.
+        taken: tool-call ids that the conversation already holds.
+        estimate: usage for the text that came out of a stream that reported none.
+        merge_usage: put the usage on the last chunk instead of handing on one without choices: a caller who
+            did not ask for usage does not expect a chunk whose `choices` is empty.
+    """
+
+    __slots__ = (
+        "_calls", "_choices", "_done", "_estimate", "_last", "_merge", "_seen", "_taken", "_text", "raw_usage", "usage",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        choices: int,
+        taken: Callable[[], set[str]],
+        estimate: Callable[[str], Usage],
+        merge_usage: bool,
+    ) -> None:
+        self.usage: Usage | None = None
+        self.raw_usage: Any = None
+        self._choices = choices
+        self._taken = taken
+        self._estimate = estimate
+        self._merge = merge_usage
+        self._calls: dict[int, StreamedCalls] = {}
+        self._done: set[int] = set()
+        self._text: list[str] = []
+        self._last: ChatCompletionChunk | None = None
+        self._seen: ChatCompletionChunk | None = None
+
+    def feed(self, event: ChatCompletionChunk) -> tuple[bool, list[ChatCompletionChunk]]:
+        """Take a chunk: whether it commits the stream, and what to hand on."""
+        self._seen = event
+        useful = False
+        # Leniently built chunks may lack what the schema requires: ask, never assume.
+        choices = getattr(event, "choices", None)
+        for choice in choices or ():
+            useful = self._choice(choice) or useful
+        if event.usage is not None:
+            self.raw_usage = event.usage
+            if self._merge and not useful and (self._last is not None or not choices):
+                return False, self._with_usage(event)
+        if self._last is not None:
+            flushed, self._last = self._last, None
+            return useful, [flushed, event]
+        if useful and self._merge and len(self._done) >= self._choices:
+            self._last = event
+            return True, []
+        return useful, [event]
+
+    def _choice(self, choice: Any) -> bool:
+        delta = getattr(choice, "delta", None)
+        useful = False
+        if delta is not None:
+            if content := delta.content:
+                self._text.append(content)
+                useful = True
+            if delta.tool_calls:
+                calls = self._calls.get(getattr(choice, "index", 0))
+                if calls is None:
+                    calls = self._calls[choice.index] = StreamedCalls(self._taken)
+                delta.tool_calls = calls.feed(delta.tool_calls)
+                useful = True
+            elif not useful:
+                useful = bool(delta.refusal or delta.function_call) or _reasons(delta)
+        if choice.finish_reason is not None:
+            self._finish(choice)
+            useful = True
+        return useful
+
+    def _finish(self, choice: Any) -> None:
+        self._done.add(choice.index)
+        calls = self._calls.get(choice.index)
+        if calls is None:
+            return
+        if choice.finish_reason == "length" and calls.cut:
+            raise InvalidResponse(
+                "the stream was cut inside a tool call's arguments (finish_reason: length); "
+                "a larger max_tokens would let it end",
+                code="tool_arguments_truncated",
+            )
+        if late := calls.finish():
+            choice.delta.tool_calls = [*(choice.delta.tool_calls or ()), *late]
+
+    def _with_usage(self, event: ChatCompletionChunk) -> list[ChatCompletionChunk]:
+        if self._last is None:
+            return []
+        last, self._last = self._last, None
+        last.usage = event.usage
+        return [last]
+
+    def end(self) -> list[ChatCompletionChunk]:
+        """Whether the stream is whole; its last chunk, with usage."""
+        if self._seen is None:
+            raise truncated("the stream ended before it began")
+        if len(self._done) < self._choices:
+            raise truncated("the stream ended without a finish_reason")
+        held = [] if self._last is None else [self._last]
+        self._last = None
+        self.usage = usage_of(self.raw_usage)
+        if self.usage is None:
+            self.usage = self._estimate(self.output_text)
+            held = _estimated(held, self._seen, self.usage)
+        return held
+
+    @property
+    def output_text(self) -> str:
+        """Content and arguments so far."""
+        return "".join(self._text) + "".join(calls.text for calls in self._calls.values())
+
+
+def _estimated(
+    held: list[ChatCompletionChunk], seen: ChatCompletionChunk, usage: Usage
+) -> list[ChatCompletionChunk]:
+    chunk = held[0] if held else seen.model_copy(update={"choices": []})
+    chunk.usage = CompletionUsage(
+        prompt_tokens=usage.input_tokens,
+        completion_tokens=usage.output_tokens,
+        total_tokens=usage.total_tokens,
+        estimated=True,  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    )
+    return [chunk]
+
+
+def _reasons(delta: Any) -> bool:
+    extra = delta.model_extra
+    return bool(extra) and any(extra.get(name) for name in _REASONING)

@@ -1,0 +1,99 @@
+"""Embeddings: its request view and what counts as an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from openai.types import CreateEmbeddingResponse
+from openai.types.create_embedding_response import Usage as EmbeddingUsage
+
+from hanzo_agents.errors import InvalidResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hanzo_agents._kernel.journal import Usage
+    from hanzo_agents._wire.dialect import EventCheck, RequestView
+
+__all__ = ["EMBEDDINGS", "EmbeddingsView"]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingsView:
+    """An embeddings request as policies see it."""
+
+    body: Mapping[str, Any]
+    content: bytes | None = field(default=None, repr=False)
+    operation: str = "embeddings"
+
+    @property
+    def model(self) -> str | None:
+        return self.body.get("model")
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, Any]]:
+        return ()
+
+    @property
+    def text(self) -> str:
+        given = self.body.get("input")
+        if isinstance(given, str):
+            return given
+        return "\n".join(part for part in given or () if isinstance(part, str))
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset()
+
+    @property
+    def max_output(self) -> int | None:
+        return 0
+
+    @property
+    def stateful(self) -> bool:
+        return False
+
+    def with_model(self, model: str | None) -> EmbeddingsView:
+        return self if model is None else EmbeddingsView({**self.body, "model": model})
+
+    def with_max_output(self, tokens: int) -> EmbeddingsView:  # noqa: ARG002 - embeddings put out no tokens
+        return self
+
+
+class _Embeddings:
+    """POST /embeddings."""
+
+    path = "/embeddings"
+    value_type = CreateEmbeddingResponse
+
+    def view(self, body: Mapping[str, Any], content: bytes | None = None) -> EmbeddingsView:
+        return EmbeddingsView(body, content)
+
+    def outgoing(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return body
+
+    def check(self, value: Any, view: RequestView) -> None:  # noqa: ARG002
+        data = getattr(value, "data", None)
+        if not isinstance(data, list) or not data:
+            raise InvalidResponse("the reply has no embeddings", code="no_embeddings")
+
+    def events(self, view: RequestView, estimate: Callable[[str], Usage]) -> EventCheck:  # noqa: ARG002
+        raise InvalidResponse("embeddings do not stream", code="no_stream")
+
+    def event_type(self, data: Mapping[str, Any] | str) -> type[Any] | None:  # noqa: ARG002
+        return None
+
+    def usage(self, value: Any) -> Any:
+        return getattr(value, "usage", None)
+
+    def add_usage(self, value: Any, usage: Usage) -> None:
+        value.usage = EmbeddingUsage.construct(
+            prompt_tokens=usage.input_tokens, total_tokens=usage.input_tokens, estimated=True
+        )
+
+    def output_text(self, value: Any) -> str:  # noqa: ARG002
+        return ""
+
+
+EMBEDDINGS = _Embeddings()

@@ -1,0 +1,119 @@
+"""Calls from here to the wire and back: the stack bound around the endpoints."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from hanzo_agents._kernel.call import Call
+from hanzo_agents._kernel.clock import SYSTEM_CLOCK
+from hanzo_agents._kernel.stack import Stack
+from hanzo_agents._kernel.target import Target
+from hanzo_agents._kernel.tracking import open_journal
+from hanzo_agents._wire.attempt import Endpoint, Exchange
+from hanzo_agents._wire.compose import Extras, Labels
+from hanzo_agents.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from openai import AsyncOpenAI
+
+    from hanzo_agents._kernel.reply import Reply
+    from hanzo_agents._wire.dialect import Dialect, RequestView
+
+__all__ = ["Engine", "caller_deadline"]
+
+caller_deadline: ContextVar[float | None] = ContextVar("hanzo_agents_caller_deadline", default=None)
+"""Monotonic time at which the caller will give up by itself (the runner's `ModelSettings.timeout`)."""
+
+
+class Engine:
+    """Runs calls through a stack, each attempt at the endpoint of its target.
+
+    Args:
+        sibling: makes a client for another endpoint, on the same connections, with nothing else in common.
+    """
+
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        stack: Stack,
+        *,
+        labels: Labels,
+        limit: int,
+        single: bool,
+        sibling: Callable[[Target], AsyncOpenAI],
+    ) -> None:
+        for policy in stack.policies:
+            _refuse_foreign(getattr(policy, "to", None) or ())
+        self.stack = stack
+        self.single = single
+        self._home = Endpoint(client, limit, labels)
+        self._limit = limit
+        self._sibling = sibling
+        self._away: dict[tuple[str, str, Any], Endpoint] = {}
+        self._targets: dict[str, Target] = {}
+        self._service = stack.bind(self._send)
+
+    def encode(self, dialect: Dialect, body: Any) -> bytes:
+        """A body as the home endpoint gets it; TypeError or ValueError when it is not plain JSON."""
+        return self._home.composer.encode(dialect, body)
+
+    async def run(self, dialect: Dialect, view: RequestView, extras: Extras, *, stream: bool) -> Reply:
+        """Run one logical call.
+
+        Raises:
+            openai.OpenAIError: no target accepted it.
+        """
+        clock = SYSTEM_CLOCK
+        journal = open_journal(clock.now(), view.operation)
+        call = Call(
+            target=self._target(view.model or ""),
+            view=view,
+            journal=journal,
+            deadline=caller_deadline.get(),
+            pinned=view.stateful,
+            single=self.single,
+            payload=Exchange(dialect, extras, stream),
+        )
+        try:
+            reply = await self._service(call)
+        except BaseException as error:
+            journal.close(clock.now(), error)
+            raise
+        reply.on_settled(lambda settled: journal.close(clock.now(), settled.error))
+        return reply
+
+    async def _send(self, call: Call) -> Reply:
+        endpoint = self._home if call.target.base_url is None else self._endpoint(call.target)
+        exchange: Exchange = call.payload
+        if endpoint is not self._home and exchange.extras.headers:
+            # What the caller attached may hold a key of the home endpoint; the away one gets its own headers.
+            exchange = replace(exchange, extras=Extras(timeout=exchange.extras.timeout))
+        return await endpoint.attempt(call, exchange)
+
+    def _endpoint(self, target: Target) -> Endpoint:
+        assert target.base_url is not None
+        assert target.api_key is not None
+        key = (target.base_url, target.api_key, tuple((target.headers or {}).items()))
+        endpoint = self._away.get(key)
+        if endpoint is None:
+            endpoint = self._away[key] = Endpoint(self._sibling(target), self._limit)
+        return endpoint
+
+    def _target(self, model: str) -> Target:
+        target = self._targets.get(model)
+        if target is None:
+            target = self._targets[model] = Target(model or None)
+        return target
+
+
+def _refuse_foreign(targets: Any) -> None:
+    for target in targets:
+        if isinstance(target, Target) and target.foreign:
+            raise ConfigError(
+                f"fallbacks: {target} is a model object, which the client cannot send to; "
+                "use it with HanzoModelProvider or wrap()"
+            )

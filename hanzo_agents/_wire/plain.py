@@ -1,0 +1,104 @@
+"""Requests beside the three that policies understand: listings, files, retrievals.
+
+With wire retries off they would silently lose the SDK's own, so they keep Deadline and Retry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import openai
+
+from hanzo_agents._kernel.call import Call
+from hanzo_agents._kernel.clock import SYSTEM_CLOCK
+from hanzo_agents._kernel.reply import Reply, Settled
+from hanzo_agents._kernel.stack import Stack
+from hanzo_agents._kernel.target import Target
+from hanzo_agents._kernel.tracking import open_journal
+from hanzo_agents._wire.failures import connection_error, redirected, status_error
+from hanzo_agents.policies.classify import not_sent
+from hanzo_agents.policies.deadline import Deadline
+from hanzo_agents.policies.retry import Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hanzo_agents._wire.redact import Secrets
+
+__all__ = ["PlainRequests"]
+
+
+@dataclass(frozen=True, slots=True)
+class _PlainView:
+    """A request that policies do not look into."""
+
+    operation: str
+    text: str = ""
+    messages: Sequence[Mapping[str, Any]] = ()
+    needs: frozenset[str] = frozenset()
+    max_output: int | None = None
+    stateful: bool = False
+
+    def with_model(self, model: str | None) -> _PlainView:  # noqa: ARG002
+        return self
+
+    def with_max_output(self, tokens: int) -> _PlainView:  # noqa: ARG002
+        return self
+
+
+class PlainRequests:
+    """Deadline and Retry around requests that the SDK itself makes."""
+
+    def __init__(self, stack: Stack, *, single: bool) -> None:
+        kept = [policy for policy in stack.policies if isinstance(policy, Deadline | Retry)]
+        self._reading = Stack(*kept)
+        self._writing = Stack(*(_only_unsent(policy) for policy in kept))
+        self._single = single
+
+    async def run(self, method: str, path: str, request: Callable[[], Awaitable[Any]]) -> Any:
+        """Run one request; only a GET is repeated after it may have reached the upstream."""
+
+        async def send(call: Call) -> Reply:  # noqa: ARG001 - the request is bound already
+            return Reply(await request(), settled=Settled())
+
+        clock = SYSTEM_CLOCK
+        stack = self._reading if method.lower() == "get" else self._writing
+        call = Call(
+            target=Target(path),
+            view=_PlainView(f"{method.upper()} {path}"),
+            journal=open_journal(clock.now(), path),
+            single=self._single,
+        )
+        try:
+            reply = await stack.bind(send)(call)
+        finally:
+            call.journal.close(clock.now())
+        return reply.value
+
+
+def _only_unsent(policy: Deadline | Retry) -> Deadline | Retry:
+    if isinstance(policy, Deadline):
+        return policy
+    worth = policy.on
+    return replace(policy, on=lambda error: not_sent(error) and worth(error))
+
+
+async def scrubbed(
+    client: openai.AsyncOpenAI, secrets: Secrets, request: Callable[[], Awaitable[Any]]
+) -> Any:
+    """Run a request of the SDK's own, its errors rebuilt without secrets."""
+    failure: Exception
+    try:
+        return await request()
+    except openai.APIStatusError as error:
+        response: Any = error.response
+        failure = (
+            redirected(response)
+            if response.status_code < 400  # noqa: PLR2004
+            else status_error(client, response, response.content, secrets)
+        )
+    except openai.APIConnectionError as error:
+        failure = connection_error(error.__cause__ or error, error.request, secrets)  # type: ignore[arg-type]
+    raise failure

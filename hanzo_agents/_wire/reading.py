@@ -1,0 +1,160 @@
+"""From bytes to answers: values and events, parsed strictly first and leniently where a router strays.
+
+Strict parsing straight from JSON text costs a tenth of the SDK's lenient construction. A router that sends
+fields outside the schema fails it; that is remembered, so that the cost of failing is paid once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pydantic
+
+from hanzo_agents._wire.failures import not_an_answer, reported_error, truncated
+from hanzo_agents.errors import InvalidResponse, ResponseTooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import openai
+
+    from hanzo_agents._wire.dialect import Dialect, RequestView
+    from hanzo_agents._wire.redact import Secrets
+
+__all__ = ["Parser", "byte_chunks", "read_body"]
+
+_BOM = b"\xef\xbb\xbf"
+
+
+async def read_body(response: Any, limit: int) -> bytes:
+    """The whole body, decoded.
+
+    Raises:
+        ResponseTooLarge: it has more than `limit` bytes, also when compressed to fewer.
+    """
+    length = response.headers.get("content-length", "")
+    if "content-encoding" not in response.headers and length.isdigit() and int(length) <= limit:
+        return await response.aread()
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > limit:
+            await response.aclose()
+            raise ResponseTooLarge(f"the reply exceeds {limit} bytes", code="response_too_large")
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def byte_chunks(response: Any, limit: int) -> AsyncIterator[bytes]:
+    """The body of a stream as it comes, without a byte order mark, and never more than `limit` bytes."""
+    size = 0
+    async for part in response.aiter_bytes():
+        chunk = part
+        if size == 0 and chunk.startswith(_BOM):
+            chunk = chunk[len(_BOM) :]
+        size += len(part)
+        if size > limit:
+            raise ResponseTooLarge(f"the stream exceeds {limit} bytes", code="response_too_large")
+        yield chunk
+
+
+class Parser:
+    """Parses what one endpoint sends, and remembers what it cannot send by the schema."""
+
+    __slots__ = ("_client", "_lenient", "_secrets")
+
+    def __init__(self, client: openai.AsyncOpenAI, secrets: Secrets) -> None:
+        self._client = client
+        self._secrets = secrets
+        self._lenient: set[type[Any]] = set()
+
+    def value(self, dialect: Dialect, view: RequestView, response: Any, content: bytes) -> Any:
+        """Parse and check a whole reply.
+
+        Raises:
+            InvalidResponse: it is no answer.
+        """
+        kind = dialect.value_type
+        value: Any = None
+        if kind not in self._lenient:
+            try:
+                value = kind.model_validate_json(content, strict=True)
+            except pydantic.ValidationError:
+                value = None
+        if value is None:
+            value = self._lenient_value(kind, response, content)
+        elif value.model_extra and value.model_extra.get("error"):
+            raise reported_error(
+                value.model_extra["error"], self._secrets, response.headers.get("x-request-id")
+            )
+        try:
+            dialect.check(value, view)
+        except InvalidResponse as error:
+            self._identify(error, response, content)
+            raise
+        return value
+
+    def _lenient_value(self, kind: type[Any], response: Any, content: bytes) -> Any:
+        try:
+            data = json.loads(content)
+        except (ValueError, RecursionError):
+            raise not_an_answer(
+                "the reply is not JSON" if content.strip() else "the reply is empty",
+                response, content, self._secrets,
+            ) from None  # fmt: skip
+        if not isinstance(data, dict):
+            raise not_an_answer("the reply is not a JSON object", response, content, self._secrets)
+        if data.get("error"):  # pyright: ignore[reportUnknownMemberType]
+            raise reported_error(data["error"], self._secrets, response.headers.get("x-request-id"))
+        value = self._construct(kind, data, response)
+        self._lenient.add(kind)
+        return value
+
+    def _construct(self, kind: type[Any], data: Any, response: Any) -> Any:
+        return self._client._process_response_data(data=data, cast_to=kind, response=response)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+    def _identify(self, error: InvalidResponse, response: Any, content: bytes) -> None:
+        error.request_id = error.request_id or response.headers.get("x-request-id")
+        error.body = error.body or self._secrets.excerpt(content)
+
+    def event(self, dialect: Dialect, data: str, response: Any) -> Any:
+        """Parse one event of a stream.
+
+        Raises:
+            InvalidResponse: it reports an error, or is no object.
+            StreamTruncated: it is cut inside its JSON.
+        """
+        kind = dialect.event_type(data)
+        if kind is not None and kind not in self._lenient and '"error"' not in data:
+            try:
+                return kind.model_validate_json(data, strict=True)
+            except pydantic.ValidationError:
+                pass
+        try:
+            parsed = json.loads(data)
+        except (ValueError, RecursionError):
+            raise truncated("an event of the stream is not whole JSON", _id(response)) from None
+        if not isinstance(parsed, dict):
+            raise not_an_answer("an event of the stream is no object", response, data.encode(), self._secrets)
+        if parsed.get("error") and parsed.get("type") not in {"response.failed", "error"}:  # pyright: ignore[reportUnknownMemberType]
+            raise reported_error(parsed["error"], self._secrets, _id(response))
+        value = self._construct(kind or object, parsed, response)
+        if kind is None:
+            return _Unknown(parsed)
+        if '"error"' not in data:
+            self._lenient.add(kind)
+        return value
+
+
+class _Unknown(dict[str, Any]):
+    """An event that this SDK has no class for: handed on as it came."""
+
+    @property
+    def type(self) -> Any:
+        return self.get("type")
+
+
+def _id(response: Any) -> str | None:
+    return response.headers.get("x-request-id")

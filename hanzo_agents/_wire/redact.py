@@ -1,0 +1,39 @@
+"""Taking keys out of what the upstream says, before anybody can store or print it."""
+
+from __future__ import annotations
+
+import hashlib
+
+__all__ = ["Secrets"]
+
+MASK = "***"
+SHORTEST = 6
+"""Shorter keys are placeholders of test servers; removing them would mangle ordinary words."""
+
+
+class Secrets:
+    """The keys of one endpoint. Prints as nothing."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, *keys: str | None) -> None:
+        self._keys = tuple(key for key in keys if key is not None and len(key) >= SHORTEST)
+
+    def scrub(self, text: str) -> str:
+        """The text without the keys, and without their SHA-256 (the router prints that of a wrong key)."""
+        for key in self._keys:
+            if key in text:
+                text = text.replace(key, MASK)
+            digest = hashlib.sha256(key.encode()).hexdigest()
+            if digest in text:
+                text = text.replace(digest, MASK)
+        return text
+
+    def excerpt(self, content: bytes, limit: int = 200) -> str:
+        """The start of a body, readable and scrubbed."""
+        text = self.scrub(content[: limit * 8].decode("utf-8", "replace"))
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= limit else text[: limit - 1] + "…"
+
+    def __repr__(self) -> str:
+        return f"Secrets({len(self._keys)})"

@@ -1,0 +1,170 @@
+"""The Responses API: its request view and what counts as an answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from openai.types.responses import Response, ResponseUsage
+
+from hanzo_agents._wire.chat import takes_reasoning_settings
+from hanzo_agents._wire.failures import reported_error
+from hanzo_agents._wire.redact import Secrets
+from hanzo_agents._wire.responses_stream import ResponseEvents, event_class, mend_output
+from hanzo_agents.errors import InvalidResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hanzo_agents._kernel.journal import Usage
+    from hanzo_agents._wire.dialect import EventCheck, RequestView
+
+__all__ = ["RESPONSES", "ResponsesView"]
+
+_STATE = ("previous_response_id", "conversation", "prompt", "background")
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsesView:
+    """A Responses request as policies see it."""
+
+    body: Mapping[str, Any]
+    content: bytes | None = field(default=None, repr=False)
+    operation: str = "responses"
+
+    @property
+    def model(self) -> str | None:
+        return self.body.get("model")
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, Any]]:
+        given = self.body.get("input")
+        if isinstance(given, str):
+            return ({"role": "user", "content": given},)
+        return [item for item in given or () if isinstance(item, dict)]
+
+    @property
+    def text(self) -> str:
+        parts = [self.body.get("instructions") or ""]
+        for item in self.messages:
+            content = item.get("content")
+            if isinstance(content, str):
+                parts.append(content)
+            elif isinstance(content, list):
+                parts.extend(part.get("text") or "" for part in content if isinstance(part, dict))
+            parts.extend(str(item[key]) for key in ("arguments", "output") if item.get(key))
+        if tools := self.body.get("tools"):
+            parts.append(json.dumps(tools, default=str))
+        return "\n".join(parts)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        needs: set[str] = set()
+        if self.body.get("tools"):
+            needs.add("tools")
+        if ((self.body.get("text") or {}).get("format") or {}).get("type") == "json_schema":
+            needs.add("json_schema")
+        for item in self.messages:
+            content = item.get("content")
+            for part in content if isinstance(content, list) else ():
+                kind = part.get("type") if isinstance(part, dict) else None
+                if kind in {"input_image", "input_audio"}:
+                    needs.add("vision" if kind == "input_image" else "audio")
+        return frozenset(needs)
+
+    @property
+    def max_output(self) -> int | None:
+        return self.body.get("max_output_tokens")
+
+    @property
+    def stateful(self) -> bool:
+        return any(self.body.get(name) for name in _STATE)
+
+    def with_model(self, model: str | None) -> ResponsesView:
+        body = dict(self.body)
+        if model is not None:
+            body["model"] = model
+            if not takes_reasoning_settings(model):
+                body.pop("reasoning", None)
+        if isinstance(body.get("input"), list):
+            body["input"] = _without_foreign_state(body["input"])
+        return ResponsesView(body)
+
+    def with_max_output(self, tokens: int) -> ResponsesView:
+        return ResponsesView({**self.body, "max_output_tokens": tokens})
+
+    def tool_call_ids(self) -> set[str]:
+        """Ids of tool calls that the conversation already holds."""
+        return {item.get("call_id") or "" for item in self.messages if item.get("type") == "function_call"}
+
+
+def _without_foreign_state(items: list[Any]) -> list[Any]:
+    """History for another provider: its own item ids and (encrypted) reasoning mean nothing there."""
+    return [
+        {key: value for key, value in cast("dict[str, Any]", item).items() if key != "id"}
+        if isinstance(item, dict)
+        else item
+        for item in items
+        if not (isinstance(item, dict) and item.get("type") == "reasoning")
+    ]
+
+
+class _Responses:
+    """POST /responses."""
+
+    path = "/responses"
+    value_type = Response
+
+    def view(self, body: Mapping[str, Any], content: bytes | None = None) -> ResponsesView:
+        return ResponsesView(body, content)
+
+    def outgoing(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return body
+
+    def check(self, value: Any, view: RequestView) -> None:
+        status = getattr(value, "status", None)
+        if status == "failed":
+            error = getattr(value, "error", None)
+            raise reported_error(error.to_dict() if error is not None else "failed", Secrets())
+        output = getattr(value, "output", None)
+        if not isinstance(output, list):
+            raise InvalidResponse("the reply has no output", code="no_output")
+        if not output and status == "completed":
+            raise InvalidResponse("the reply is complete and empty", code="empty_reply")
+        assert isinstance(view, ResponsesView)
+        mend_output(output, view.tool_call_ids(), {})
+
+    def events(self, view: RequestView, estimate: Callable[[str], Usage]) -> EventCheck:
+        assert isinstance(view, ResponsesView)
+        return ResponseEvents(view.tool_call_ids, estimate)
+
+    def event_type(self, data: Mapping[str, Any] | str) -> type[Any] | None:
+        return event_class(data)
+
+    def usage(self, value: Any) -> Any:
+        return getattr(value, "usage", None)
+
+    def add_usage(self, value: Any, usage: Usage) -> None:
+        if value.status in {None, "completed", "incomplete"}:
+            value.usage = responses_usage(usage)
+
+    def output_text(self, value: Any) -> str:
+        return "".join(
+            [value.output_text, *(item.arguments for item in value.output if item.type == "function_call")]
+        )
+
+
+def responses_usage(usage: Usage) -> ResponseUsage:
+    """A usage object that says of itself that it is estimated."""
+    return ResponseUsage.construct(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=usage.total_tokens,
+        input_tokens_details={"cached_tokens": 0},
+        output_tokens_details={"reasoning_tokens": 0},
+        estimated=True,
+    )
+
+
+RESPONSES = _Responses()

@@ -1,0 +1,160 @@
+"""A Responses stream: which event commits it, and whether it ended."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args
+
+from openai.types.responses import ResponseStreamEvent
+
+from hanzo_agents._wire.facts import usage_of
+from hanzo_agents._wire.failures import reported_error, truncated
+from hanzo_agents._wire.redact import Secrets
+from hanzo_agents._wire.tool_calls import fresh_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hanzo_agents._kernel.journal import Usage
+
+__all__ = ["ResponseEvents", "event_class", "mend_output"]
+
+_HELD = frozenset(
+    {
+        "response.created",
+        "response.in_progress",
+        "response.queued",
+        "response.content_part.added",
+        "response.reasoning_summary_part.added",
+    }
+)
+_HELD_ITEMS = frozenset({"message", "reasoning", "function_call"})
+"""Items that say nothing yet. Any other (search, code, MCP, shell, images) is a side effect under way."""
+
+_TEXT_DELTAS = frozenset({"response.output_text.delta", "response.function_call_arguments.delta"})
+_TERMINAL = frozenset({"response.completed", "response.incomplete"})
+_TYPE = re.compile(r'"type"\s*:\s*"([a-z_.]+)"')
+
+
+@cache
+def _classes() -> dict[str, type[Any]]:
+    """Event type -> class. A pydantic union over all of them would cost as much as building leniently."""
+    union = get_args(ResponseStreamEvent)[0]
+    found: dict[str, type[Any]] = {}
+    for member in get_args(union):
+        for name in get_args(member.model_fields["type"].annotation):
+            found[name] = member
+    return found
+
+
+def event_class(data: Mapping[str, Any] | str) -> type[Any] | None:
+    """The class of an event, by its type; None for one that this SDK does not know."""
+    if isinstance(data, str):
+        match = _TYPE.match(data, 1) or _TYPE.search(data)
+        return _classes().get(match.group(1)) if match else None
+    return _classes().get(data.get("type") or "")
+
+
+def mend_output(output: list[Any], taken: set[str], mended: dict[int, str]) -> None:
+    """Give every function call of an output an id of its own, the same as its events had (`mended`)."""
+    seen: set[str] = set()
+    for index, item in enumerate(output):
+        if getattr(item, "type", None) != "function_call":
+            continue
+        if index in mended:
+            item.call_id = mended[index]
+        elif not item.call_id or item.call_id in taken or item.call_id in seen:
+            item.call_id = fresh_id()
+        seen.add(item.call_id)
+
+
+class ResponseEvents:
+    """Follows the events of one stream.
+
+    Args:
+        taken: tool-call ids that the conversation already holds.
+        estimate: usage for the text that came out of a stream that reported none.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_ended",
+        "_estimate",
+        "_ids",
+        "_seen_ids",
+        "_taken",
+        "_text",
+        "raw_usage",
+        "usage",
+    )
+
+    def __init__(self, taken: Callable[[], set[str]], estimate: Callable[[str], Usage]) -> None:
+        self.usage: Usage | None = None
+        self.raw_usage: Any = None
+        self._taken = taken
+        self._estimate = estimate
+        self._ids: dict[int, str] = {}
+        self._seen_ids: set[str] = set()
+        self._text: list[str] = []
+        self._ended = False
+        self._begun = False
+
+    def feed(self, event: Any) -> tuple[bool, list[Any]]:
+        """Take an event: whether it commits the stream, and what to hand on."""
+        self._begun = True
+        kind = getattr(event, "type", None)
+        if kind in _TEXT_DELTAS:
+            self._text.append(event.delta)
+            return True, [event]
+        if kind in _HELD:
+            return False, [event]
+        if kind in {"response.output_item.added", "response.output_item.done"}:
+            return self._item(event), [event]
+        if kind in _TERMINAL:
+            self._finish(event.response)
+            return True, [event]
+        if kind == "response.failed":
+            error = event.response.error
+            raise reported_error(error.to_dict() if error is not None else "failed", Secrets())
+        if kind == "error":
+            raise reported_error({"message": event.message, "code": event.code}, Secrets())
+        return True, [event]
+
+    def _item(self, event: Any) -> bool:
+        item = event.item
+        kind = getattr(item, "type", None)
+        if kind == "function_call":
+            index = event.output_index
+            if index not in self._ids:
+                bad = not item.call_id or item.call_id in self._seen_ids or item.call_id in self._taken()
+                self._ids[index] = fresh_id() if bad else item.call_id
+                self._seen_ids.add(item.call_id)
+            item.call_id = self._ids[index]
+        return event.type.endswith(".done") or kind not in _HELD_ITEMS
+
+    def _finish(self, response: Any) -> None:
+        self._ended = True
+        mend_output(response.output, self._taken(), self._ids)
+        self.raw_usage = response.usage
+        self.usage = usage_of(self.raw_usage)
+        if self.usage is None:
+            from hanzo_agents._wire.responses import responses_usage
+
+            self.usage = self._estimate(self.output_text)
+            response.usage = responses_usage(self.usage)
+
+    def end(self) -> list[Any]:
+        """Whether the stream is whole; nothing is held back."""
+        if not self._ended:
+            raise truncated(
+                "the stream ended without a terminal event"
+                if self._begun
+                else "the stream ended before it began"
+            )
+        return []
+
+    @property
+    def output_text(self) -> str:
+        """Text and arguments so far."""
+        return "".join(self._text)

@@ -1,0 +1,162 @@
+"""Tool calls of a reply: every one gets an id of its own, and none runs with half its arguments.
+
+Providers send ids that are empty, the same twice, or the same in every turn ("call_0"). The SDK takes an id
+for the identity of an invocation over the whole run, so each of these breaks a run or runs the wrong thing.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCall, ChoiceDeltaToolCallFunction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["StreamedCalls", "fresh_id", "mend_calls", "truncated_arguments"]
+
+
+def fresh_id() -> str:
+    """An id that no provider has used."""
+    return f"call_{uuid.uuid4().hex}"
+
+
+def mend_calls(calls: Sequence[Any], *, taken: set[str]) -> list[Any]:
+    """Give every tool call an id of its own; a call that merely repeats another is dropped.
+
+    Args:
+        calls: the tool calls of one message; mended in place.
+        taken: ids that the conversation already holds.
+    """
+    kept: list[Any] = []
+    by_id: dict[str, tuple[str, str]] = {}
+    for call in calls:
+        payload = _payload(call)
+        original = call.id or ""
+        if original in by_id and by_id[original] == payload:
+            continue
+        if not original or original in taken or original in by_id:
+            call.id = fresh_id()
+        by_id.setdefault(original, payload)
+        kept.append(call)
+    return kept
+
+
+def truncated_arguments(calls: Sequence[Any]) -> bool:
+    """Whether the arguments of any call are not whole JSON."""
+    return any(not _whole(_payload(call)[1]) for call in calls)
+
+
+def _payload(call: Any) -> tuple[str, str]:
+    function = getattr(call, "function", None)
+    if function is None:
+        custom = getattr(call, "custom", None)
+        return (str(getattr(custom, "name", "")), json.dumps(getattr(custom, "input", None)))
+    if not isinstance(function.arguments, str):
+        # Some providers send the arguments as an object; null means none.
+        function.arguments = "" if function.arguments is None else json.dumps(function.arguments)
+    return (str(function.name), function.arguments)
+
+
+def _whole(arguments: str) -> bool:
+    try:
+        json.loads(arguments)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One tool call of a stream, as far as it has come."""
+
+    index: int
+    original: str
+    id: str
+    twin: _Slot | None = None
+    name: str = ""
+    arguments: list[str] = field(default_factory=list[str])
+
+    @property
+    def payload(self) -> tuple[str, str]:
+        return (self.name, "".join(self.arguments))
+
+
+class StreamedCalls:
+    """Mends the tool calls of one choice as their deltas arrive.
+
+    A call that comes with the id of an earlier one is held back until the end: only then is it known whether
+    it repeats that call or is another one.
+    """
+
+    __slots__ = ("_routes", "_slots", "_taken")
+
+    def __init__(self, taken: Callable[[], set[str]]) -> None:
+        self._taken = taken
+        self._slots: list[_Slot] = []
+        self._routes: dict[int, _Slot] = {}
+
+    def feed(self, calls: Sequence[ChoiceDeltaToolCall]) -> list[ChoiceDeltaToolCall]:
+        """Mend deltas in place; returns those to hand on now."""
+        ready: list[ChoiceDeltaToolCall] = []
+        for call in calls:
+            slot = self._slot_of(call)
+            function = call.function
+            if function is not None:
+                slot.name = slot.name or function.name or ""
+                if function.arguments is not None:
+                    if not isinstance(function.arguments, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+                        function.arguments = json.dumps(function.arguments)
+                    slot.arguments.append(function.arguments)
+            if slot.twin is None:
+                ready.append(call)
+        return ready
+
+    def _slot_of(self, call: ChoiceDeltaToolCall) -> _Slot:
+        wire_index: Any = call.index
+        if not isinstance(wire_index, int):
+            wire_index = -1
+        slot = self._routes.get(wire_index)
+        another = call.id and slot is not None and slot.original and call.id != slot.original
+        if slot is None or another:
+            slot = self._routes[wire_index] = self._open(call.id or "", wire_index)
+            call.id = slot.id
+        elif call.id:
+            call.id = slot.id
+        call.index = slot.index
+        return slot
+
+    def _open(self, original: str, wire_index: int) -> _Slot:
+        used = {slot.index for slot in self._slots}
+        index = wire_index if wire_index >= 0 and wire_index not in used else max(used, default=-1) + 1
+        twin = next((slot for slot in self._slots if original and slot.original == original), None)
+        keep = original and twin is None and original not in self._taken()
+        slot = _Slot(index, original, original if keep else fresh_id(), twin)
+        self._slots.append(slot)
+        return slot
+
+    def finish(self) -> list[ChoiceDeltaToolCall]:
+        """The calls that were held back and turned out to be calls of their own."""
+        late = [slot for slot in self._slots if slot.twin is not None and slot.payload != slot.twin.payload]
+        return [
+            ChoiceDeltaToolCall(
+                index=slot.index,
+                id=slot.id,
+                type="function",
+                function=ChoiceDeltaToolCallFunction(name=slot.name, arguments=slot.payload[1]),
+            )
+            for slot in late
+        ]
+
+    @property
+    def cut(self) -> bool:
+        """Whether the arguments of any call are not whole."""
+        return any(not _whole(slot.payload[1]) for slot in self._slots)
+
+    @property
+    def text(self) -> str:
+        """All arguments so far."""
+        return "".join(slot.payload[1] for slot in self._slots)

@@ -1,0 +1,132 @@
+"""One connection pool per running event loop.
+
+A connection belongs to the loop that opened it. A client that is cached across `asyncio.run` calls, or shared
+by threads, would hand a loop the dead sockets of another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import weakref
+from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies_environment, proxy_bypass_environment
+
+import httpx2
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+__all__ = ["LoopLocalTransport"]
+
+KEEPALIVE = 10
+"""Idle connections kept. The pool probes each on every request: 100 of them cost more than reconnecting."""
+CONNECTIONS = 1000
+
+
+class LoopLocalTransport(httpx2.AsyncBaseTransport):
+    """An httpx2 transport that keeps a pool for each running loop and closes it with the loop.
+
+    HTTP(S)_PROXY, ALL_PROXY and NO_PROXY are honoured; loopback never goes through a proxy.
+
+    Args:
+        proxy: a proxy for everything but loopback, instead of the environment's.
+        verify: an ssl context, or True for the system's certificates.
+        cert: a client certificate file, with its key.
+    """
+
+    def __init__(
+        self, *, proxy: str | None = None, verify: ssl.SSLContext | bool = True, cert: str | None = None
+    ) -> None:
+        self._proxy = proxy
+        self._environment = {} if proxy else getproxies_environment()
+        self._verify = verify
+        self._cert = cert
+        self._context: ssl.SSLContext | None = verify if isinstance(verify, ssl.SSLContext) else None
+        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    @override
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send through the running loop's pool."""
+        loop = asyncio.get_running_loop()
+        pools = self._pools.get(loop)
+        if pools is None:
+            pools = self._pools[loop] = _Pools()
+            await pools.opened()
+        url = request.url
+        proxy = self._proxy_for(url.scheme, url.host)
+        pool = pools.get(url.scheme, proxy)
+        if pool is None:
+            pool = pools.add(url.scheme, proxy, self._open(url.scheme, proxy))
+        return await pool.handle_async_request(request)
+
+    def _open(self, scheme: str, proxy: str | None) -> httpx2.AsyncHTTPTransport:
+        return httpx2.AsyncHTTPTransport(
+            verify=self._ssl_context(needed=scheme == "https" or proxy is not None),
+            limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=KEEPALIVE),
+            proxy=proxy,
+        )
+
+    def _ssl_context(self, *, needed: bool) -> ssl.SSLContext:
+        """One context for all loops: loading certificates takes 19 ms. Plain http gets one that trusts nobody."""
+        if not needed:
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self._context is None:
+            self._context = httpx2.create_ssl_context(verify=self._verify)
+            if self._cert is not None:
+                self._context.load_cert_chain(self._cert)
+        return self._context
+
+    def _proxy_for(self, scheme: str, host: str) -> str | None:
+        if (not self._proxy and not self._environment) or is_loopback(host):
+            return None
+        if self._proxy:
+            return self._proxy
+        if proxy_bypass_environment(host, self._environment):
+            return None
+        return self._environment.get(scheme) or self._environment.get("all")
+
+    @override
+    async def aclose(self) -> None:
+        """Close the running loop's pool; other loops close their own when they end. Safe to repeat."""
+        pools = self._pools.pop(asyncio.get_running_loop(), None)
+        if pools is not None:
+            await pools.aclose()
+
+
+class _Pools:
+    """The pools of one loop, closed by the loop itself when it shuts its generators down."""
+
+    def __init__(self) -> None:
+        self._by_route: dict[tuple[str, str | None], httpx2.AsyncHTTPTransport] = {}
+        self._life = self._live()
+
+    async def opened(self) -> None:
+        # The first step of an async generator registers it with the loop, which closes it at shutdown_asyncgens.
+        await anext(self._life)
+
+    async def _live(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            pools = list(self._by_route.values())
+            self._by_route.clear()
+            for pool in pools:
+                await pool.aclose()
+
+    def get(self, scheme: str, proxy: str | None) -> httpx2.AsyncHTTPTransport | None:
+        return self._by_route.get((scheme, proxy))
+
+    def add(self, scheme: str, proxy: str | None, pool: httpx2.AsyncHTTPTransport) -> Any:
+        return self._by_route.setdefault((scheme, proxy), pool)
+
+    async def aclose(self) -> None:
+        await self._life.aclose()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    return host in {"localhost", "::1", "[::1]"} or host.startswith("127.") or host.endswith(".localhost")

@@ -1,0 +1,355 @@
+"""The OpenAI client, its calls sent through the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx2
+import openai
+from openai import AsyncOpenAI, NotGiven, Omit, not_given
+from openai._constants import RAW_RESPONSE_HEADER
+from typing_extensions import override
+
+from hanzo_agents._kernel.stack import Policy, Stack, arrange
+from hanzo_agents._kernel.target import Target
+from hanzo_agents._version import __version__
+from hanzo_agents._wire.chat import CHAT
+from hanzo_agents._wire.compose import Extras, Labels
+from hanzo_agents._wire.delivery import deliver, deliver_raw, raw_mode
+from hanzo_agents._wire.embeddings import EMBEDDINGS
+from hanzo_agents._wire.engine import Engine
+from hanzo_agents._wire.plain import PlainRequests, scrubbed
+from hanzo_agents._wire.redact import Secrets
+from hanzo_agents._wire.resources import HanzoChat, HanzoResponses
+from hanzo_agents._wire.responses import RESPONSES
+from hanzo_agents._wire.transport import LoopLocalTransport
+from hanzo_agents.errors import ConfigError
+from hanzo_agents.policies.deadline import Deadline
+from hanzo_agents.policies.fallback import Fallback
+from hanzo_agents.policies.retry import Retry
+from hanzo_agents.policies.trace import Trace
+from hanzo_agents.settings import Settings, checked_key, checked_url
+
+if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
+    from openai._models import FinalRequestOptions
+
+__all__ = ["AsyncHanzo", "default_policies"]
+
+_DIALECTS: dict[str, Any] = {dialect.path: dialect for dialect in (CHAT, RESPONSES, EMBEDDINGS)}
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+
+
+def default_policies() -> tuple[Policy, ...]:
+    """The default stack: Trace, Deadline and Retry, with their own defaults."""
+    return (Trace(), Deadline(), Retry())
+
+
+class AsyncHanzo(AsyncOpenAI):
+    """`openai.AsyncOpenAI` for the Hanzo router: the same API, with policies, checked replies and safe streams.
+
+    Chat Completions, Responses and Embeddings run through the policies; other requests keep Deadline and Retry.
+    One client serves any number of event loops.
+
+    Args:
+        base_url: the router's address, with `/v1`; HANZO_ROUTER_URL by default.
+        api_key: its key; HANZO_API_KEY by default, and only together with that URL.
+        model: used when a call names none; HANZO_MODEL by default.
+        policies: None for the default stack; a list adds to it (a policy of the same class replaces its default);
+            `[]` turns all off; a `Stack` is exact.
+        fallbacks: model names or `Target`s to try when the first target fails.
+        headers: sent with every request to this endpoint, and to no other.
+        user_id: whom the call is for; sent as `user`, and as X-User-ID.
+        metadata: sent as `metadata`; the router reads `tags` in it.
+        timeout: seconds a single read may take, or an `httpx2.Timeout`; `Deadline` bounds the whole call.
+        http_client: an `httpx2` (or `httpx`) AsyncClient to use instead of ours. It serves one event loop only,
+            and stays yours to close.
+        env_file: a .env file to read settings from.
+        allow_insecure: permit plain http to other machines.
+        proxy, verify, cert: of the HTTP transport; HTTPS_PROXY and NO_PROXY are honoured without them.
+        max_response_bytes: where a reply is abandoned; 64 MiB.
+        max_retries: a shorthand for `Retry(attempts=max_retries + 1)`.
+
+    Raises:
+        ConfigError: a setting is missing or wrong; nothing was sent.
+    """
+
+    def __init__(
+        self,
+        base_url: str | httpx2.URL | None = None,
+        api_key: Any = None,
+        *,
+        model: str | None = None,
+        policies: Iterable[Policy] | Stack | None = None,
+        fallbacks: Sequence[str | Target] = (),
+        headers: Mapping[str, str] | None = None,
+        user_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        timeout: float | httpx2.Timeout | NotGiven | None = not_given,
+        http_client: Any = None,
+        env_file: str | Path | None = None,
+        allow_insecure: bool = False,
+        proxy: str | None = None,
+        verify: ssl.SSLContext | bool = True,
+        cert: str | None = None,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
+        max_retries: int | NotGiven = not_given,
+        default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, object] | None = None,
+        _inherit: _Inherited | None = None,
+        **sdk: Any,
+    ) -> None:
+        if _inherit is None:
+            _refuse_unknown(sdk)
+            settings = Settings.resolve(
+                base_url=None if base_url is None else str(base_url),
+                api_key=api_key if not callable(api_key) else "callable",
+                model=model, env_file=env_file, allow_insecure=allow_insecure,
+            )  # fmt: skip
+            _inherit = _Inherited(
+                stack=_stack(policies, fallbacks, max_retries),
+                model=settings.model,
+                labels=Labels(user_id, metadata),
+                limit=_positive("max_response_bytes", max_response_bytes),
+                insecure=allow_insecure,
+                owns_http=http_client is None,
+            )
+            base_url = settings.base_url
+            api_key = api_key if callable(api_key) else settings.api_key.get_secret_value()
+            http_client = http_client or _http_client(proxy, verify, cert)
+            default_headers = _default_headers(headers, default_headers, user_id)
+        retries = 2 if isinstance(max_retries, NotGiven) else max_retries
+        super().__init__(
+            api_key=api_key, base_url=base_url, timeout=timeout, max_retries=retries,
+            default_headers=default_headers, default_query=default_query, http_client=http_client,
+            webhook_secret=sdk.get("webhook_secret"),
+        )  # fmt: skip
+        self._keep_openai_out(default_headers, sdk)
+        self._inherited = _inherit
+        self._secrets = Secrets(self.api_key)
+        self._engine = Engine(
+            self, _inherit.stack, labels=_inherit.labels, limit=_inherit.limit, single=_inherit.single,
+            sibling=self._sibling,
+        )  # fmt: skip
+        self._plain = PlainRequests(_inherit.stack, single=_inherit.single)
+
+    def _keep_openai_out(self, headers: Mapping[str, str] | None, sdk: Mapping[str, Any]) -> None:
+        """Undo what the SDK took from OPENAI_* variables: they are for another host."""
+        self.organization = sdk.get("organization")
+        self.project = sdk.get("project")
+        self.webhook_secret = sdk.get("webhook_secret")
+        self.admin_api_key = None
+        self._custom_headers = dict(headers or {})
+        self._ambient_authorizations = frozenset()
+
+    @property
+    def default_model(self) -> str | None:
+        """The model that calls without one ask for."""
+        return self._inherited.model
+
+    @property
+    def stack(self) -> Stack:
+        """The policies, outermost first."""
+        return self._inherited.stack
+
+    @property
+    @override
+    def user_agent(self) -> str:
+        return f"hanzo-agents/{__version__} openai/{openai.__version__}"
+
+    @property
+    @override
+    def chat(self) -> HanzoChat:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+        resource = self.__dict__.get("_chat")
+        if resource is None:
+            resource = self.__dict__["_chat"] = HanzoChat(self)
+        return resource
+
+    @property
+    @override
+    def responses(self) -> HanzoResponses:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+        resource = self.__dict__.get("_responses")
+        if resource is None:
+            resource = self.__dict__["_responses"] = HanzoResponses(self)
+        return resource
+
+    @property
+    @override
+    def realtime(self) -> Any:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+        raise ConfigError(
+            "realtime: WebSocket sessions bypass the policies and are not supported; use openai"
+        )
+
+    @override
+    async def request(  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+        self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
+    ) -> Any:
+        """The funnel of every OpenAI resource (see docs/architecture.md)."""
+        dialect = _DIALECTS.get(options.url) if options.method.lower() == "post" else None
+        body: Any = options.json_data
+        if dialect is None or not isinstance(body, dict) or options.files:
+            return await self._plain_request(cast_to, options, stream=stream, stream_cls=stream_cls)
+        mode = raw_mode(options)
+        cast_to = self._maybe_override_cast_to(cast_to, options)
+        sent = _without_raw_header(options)
+        if options.extra_json:
+            body = {**body, **options.extra_json}  # type: ignore[dict-item]
+            sent.extra_json = None
+        reply = await self._engine.run(dialect, dialect.view(body), Extras(sent), stream=stream)
+        value = deliver(reply)
+        if not isinstance(options.post_parser, NotGiven) and not stream:
+            value = options.post_parser(value)
+        if mode is None:
+            return value
+        return deliver_raw(
+            reply, mode, self, cast_to=cast_to, options=options, stream_cls=stream_cls, value=value
+        )
+
+    async def _plain_request(
+        self, cast_to: Any, options: FinalRequestOptions, *, stream: bool, stream_cls: Any
+    ) -> Any:
+        options = options.model_copy(update={"max_retries": 0, "follow_redirects": False})
+        once = super().request
+
+        async def request() -> Any:
+            return await once(cast_to, options, stream=stream, stream_cls=stream_cls)  # type: ignore[call-overload]
+
+        return await self._plain.run(
+            options.method, options.url, lambda: scrubbed(self, self._secrets, request)
+        )
+
+    @override
+    def copy(  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        *,
+        max_retries: int | NotGiven = not_given,
+        _extra_kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Self:
+        """The same client with other options; the policies come along.
+
+        `max_retries=0` means exactly one request: no retry, fallback or hedge. The runner of the Agents SDK
+        asks for that when it retries by itself.
+        """
+        kept = self._inherited
+        if (base_url := options.get("base_url")) and not isinstance(base_url, NotGiven):
+            checked_url("base_url", str(base_url), allow_insecure=kept.insecure)
+            if options.get("api_key") is None:
+                raise ConfigError("base_url: another address needs its own api_key")
+        if not isinstance(max_retries, NotGiven):
+            kept = kept.with_retries(max_retries)
+        return super().copy(max_retries=max_retries, _extra_kwargs={"_inherit": kept}, **options)
+
+    with_options = copy  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
+
+    def _sibling(self, target: Target) -> AsyncOpenAI:
+        """A client for another endpoint on the same connections; only time limits are shared."""
+        assert target.base_url is not None
+        assert target.api_key is not None
+        bare = self._inherited.bare()
+        return AsyncHanzo(
+            checked_url("Target.base_url", target.base_url, allow_insecure=bare.insecure),
+            checked_key("Target.api_key", target.api_key),
+            timeout=self.timeout, http_client=self._client, default_headers=target.headers, _inherit=bare,
+        )  # fmt: skip
+
+    @override
+    async def close(self) -> None:
+        """Close this event loop's connections. Safe to repeat; a client given as `http_client` stays open."""
+        if self._inherited.owns_http:
+            transport: Any = self._client._transport  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            await transport.aclose()
+
+    @override
+    def is_closed(self) -> bool:
+        return self._client.is_closed
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={str(self.base_url)!r}, model={self.default_model!r}, {self.stack!r})"
+
+
+class _Inherited:
+    """What a copy of a client takes over beside the SDK's own options."""
+
+    __slots__ = ("insecure", "labels", "limit", "model", "owns_http", "single", "stack")
+
+    def __init__(
+        self, *, stack: Stack, model: str | None, labels: Labels, limit: int,
+        insecure: bool, owns_http: bool, single: bool = False,
+    ) -> None:  # fmt: skip
+        self.stack = stack
+        self.model = model
+        self.labels = labels
+        self.limit = limit
+        self.insecure = insecure
+        self.owns_http = owns_http
+        self.single = single
+
+    def _changed(self, **changes: Any) -> _Inherited:
+        return _Inherited(**{name: changes.get(name, getattr(self, name)) for name in self.__slots__})
+
+    def with_retries(self, max_retries: int) -> _Inherited:
+        if max_retries == 0:
+            return self._changed(single=True)
+        retry = Retry(attempts=max_retries + 1)
+        stack = Stack(*(retry if isinstance(policy, Retry) else policy for policy in self.stack.policies))
+        return self._changed(stack=stack, single=False)
+
+    def bare(self) -> _Inherited:
+        return self._changed(stack=Stack(), labels=Labels(), model=None)
+
+
+def _stack(
+    policies: Iterable[Policy] | Stack | None,
+    fallbacks: Sequence[str | Target],
+    max_retries: int | NotGiven,
+) -> Stack:
+    default = default_policies()
+    if not isinstance(max_retries, NotGiven):
+        if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"max_retries: expected an integer >= 0, got {max_retries!r}")
+        default = (Trace(), Deadline(), Retry(attempts=max_retries + 1))
+    return arrange(policies, default=default, extra=[Fallback(to=fallbacks)] if fallbacks else ())
+
+
+def _http_client(proxy: str | None, verify: ssl.SSLContext | bool, cert: str | None) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        transport=LoopLocalTransport(proxy=proxy, verify=verify, cert=cert),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def _default_headers(
+    headers: Mapping[str, str] | None, more: Mapping[str, str] | None, user_id: str | None
+) -> dict[str, str]:
+    merged = {**({"X-User-ID": user_id} if user_id else {}), **(more or {}), **(headers or {})}
+    for name, value in merged.items():
+        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"headers: expected strings, {name} is {type(value).__name__}")
+        if not value.isascii() or any(c in value for c in "\r\n\0"):
+            raise ConfigError(f"headers: {name} has characters that a header cannot carry")
+    return merged
+
+
+def _without_raw_header(options: FinalRequestOptions) -> FinalRequestOptions:
+    headers = options.headers
+    if isinstance(headers, Mapping) and RAW_RESPONSE_HEADER in headers:
+        headers = {name: value for name, value in headers.items() if name != RAW_RESPONSE_HEADER}
+    return options.model_copy(update={"headers": headers, "max_retries": 0, "follow_redirects": False})
+
+
+def _refuse_unknown(sdk: Mapping[str, Any]) -> None:
+    known = {"organization", "project", "webhook_secret"}
+    for name, value in sdk.items():
+        if name not in known and value is not None and not isinstance(value, Omit | NotGiven):
+            raise ConfigError(f"{name}: not a setting of this client")
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"{name}: expected an integer > 0, got {value!r}")
+    return value

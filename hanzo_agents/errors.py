@@ -1,0 +1,228 @@
+"""Every error this package raises, and what it tells the caller.
+
+    HanzoError (also openai.OpenAIError)
+    +-- ConfigError (also ValueError)      a setting is wrong; nothing was sent
+    +-- Refused                            one of our policies refused; nothing was sent
+    |   +-- DeadlineExceeded (also TimeoutError)
+    |   +-- CircuitOpen
+    |   +-- RateLimited
+    |   +-- BudgetExceeded
+    |   +-- Unsupported                    the target cannot do what the call needs
+    +-- InvalidResponse                    what came back is not an answer
+    |   +-- StreamTruncated                a stream that ended before it was finished
+    |   +-- ResponseTooLarge               more bytes than the client's limit
+    +-- AllProvidersFailed (also ExceptionGroup)
+
+Errors of the upstream stay what they are (`openai.RateLimitError`, ...): callers already know those.
+Ours carry `status_code`, `code`, `request_id` and `retry_after` where they have one, under the names by
+which the Agents SDK's stock retry policies classify an error. All of them pickle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from openai import OpenAIError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+__all__ = [
+    "AllProvidersFailed",
+    "BudgetExceeded",
+    "CircuitOpen",
+    "ConfigError",
+    "DeadlineExceeded",
+    "Failure",
+    "HanzoError",
+    "InvalidResponse",
+    "RateLimited",
+    "Refused",
+    "ResponseTooLarge",
+    "StreamTruncated",
+    "Unsupported",
+]
+
+
+class HanzoError(OpenAIError):
+    """The root of this package's errors.
+
+    Attributes:
+        status_code: HTTP status, or the status an error object inside a 200 claimed; None when there is none.
+        code: the machine-readable reason, as the upstream or the policy named it.
+        request_id: the upstream's id of the request, for its logs.
+        retry_after: seconds until another try can succeed, when somebody said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword arguments do not survive BaseException's own pickling; the attributes do.
+        return (_rebuild, (type(self), str(self), self.__dict__.copy()))
+
+
+def _rebuild(kind: type[HanzoError], message: str, state: dict[str, Any]) -> HanzoError:
+    error = kind.__new__(kind, message)
+    error.args = (message,)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(HanzoError, ValueError):
+    """A setting is wrong: the message names the field, what came, and what was expected."""
+
+
+class Refused(HanzoError):
+    """A policy of ours refused the call before anything was sent.
+
+    `Fallback` moves on to the next target at once; `Retry` never retries a refusal.
+    """
+
+
+class DeadlineExceeded(Refused, TimeoutError):
+    """The call's deadline passed, or the next step could not have ended before it."""
+
+
+class CircuitOpen(Refused):
+    """The target's breaker is open; `retry_after` says when it will admit a probe."""
+
+
+class RateLimited(Refused):
+    """Our own limiter would have made the call wait beyond its deadline, or its queue is full."""
+
+
+class BudgetExceeded(Refused):
+    """A budget cannot pay for the call.
+
+    Attributes:
+        budget_type: which budget: "per_call", "per_run", "daily" or "monthly".
+        limit, spent, reserved: US dollars.
+        resets_at: when the window ends (seconds since the epoch), None for a budget without a window.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        budget_type: str,
+        limit: Decimal,
+        spent: Decimal,
+        reserved: Decimal,
+        resets_at: float | None = None,
+    ) -> None:
+        super().__init__(message, code="budget_exceeded")
+        self.budget_type = budget_type
+        self.limit = limit
+        self.spent = spent
+        self.reserved = reserved
+        self.resets_at = resets_at
+
+
+class Unsupported(Refused):
+    """The target is declared unable to do what the call needs (tools, images, a schema, the context)."""
+
+
+class InvalidResponse(HanzoError):
+    """What came back with a success status is not an answer.
+
+    An error object inside a 200, an HTML page, truncated JSON, an empty `choices`, ... The bare SDK reports
+    most of these as a success with empty text.
+
+    Attributes:
+        body: at most 200 characters of what came, secrets removed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        body: str | None = None,
+    ) -> None:
+        super().__init__(
+            message, status_code=status_code, code=code, request_id=request_id, retry_after=retry_after
+        )
+        self.body = body
+
+
+class StreamTruncated(InvalidResponse):
+    """A stream ended before it was finished: no finish_reason, no terminal event, or cut inside an event."""
+
+
+class ResponseTooLarge(InvalidResponse):
+    """The reply has more bytes than `max_response_bytes`; it was abandoned at the limit."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One target of a chain that failed, and how."""
+
+    target: str
+    error: Exception
+
+    def __str__(self) -> str:
+        return f"{self.target}: {type(self.error).__name__}: {self.error}"
+
+
+class AllProvidersFailed(HanzoError, ExceptionGroup[Exception]):
+    """Every target of a fallback chain failed.
+
+    Attributes:
+        failures: the targets in the order they were tried, each with its error.
+    """
+
+    failures: tuple[Failure, ...]
+
+    def __new__(cls, failures: Sequence[Failure]) -> AllProvidersFailed:
+        return ExceptionGroup.__new__(cls, _summary(failures), [failure.error for failure in failures])
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        last = failures[-1].error
+        super().__init__(
+            _summary(failures),
+            status_code=_int_or_none(getattr(last, "status_code", None)),
+            code=_text_or_none(getattr(last, "code", None)),
+            request_id=_text_or_none(getattr(last, "request_id", None)),
+            retry_after=getattr(last, "retry_after", None),
+        )
+        self.failures = tuple(failures)
+
+    def derive(self, excs: Sequence[Exception], /) -> ExceptionGroup[Exception]:  # type: ignore[override]
+        """Keep `except*` and `split` working: a part of the group is an ordinary ExceptionGroup."""
+        return ExceptionGroup(self.message, excs)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (AllProvidersFailed, (self.failures,))
+
+
+def _summary(failures: Sequence[Failure]) -> str:
+    return "all providers failed: " + "; ".join(str(failure) for failure in failures)
+
+
+def _int_or_none(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,163 @@
+"""What kind of failure is this? Predicates for `on=`, and the many spellings of Retry-After.
+
+Errors are read by their attributes, the way the Agents SDK's own retry policies do, so that errors of any
+model, also of strangers in a chain, are understood.
+"""
+
+from __future__ import annotations
+
+import math
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx2
+import openai
+
+from hanzo_agents.errors import ConfigError, InvalidResponse, Refused
+
+__all__ = ["context_overflow", "not_sent", "retry_after", "status_of", "substitutable", "transient"]
+
+_TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
+_FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
+_SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+_OVERFLOW_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
+_OVERFLOW_WORDS = ("context length", "context_length", "context window", "maximum context", "too many tokens")
+_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status an error carries, None when it has none."""
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) and not isinstance(status, bool) else None
+
+
+def transient(error: Exception) -> bool:
+    """Whether the same request may succeed in a moment: a lost connection, a timeout, 408, 409, 425, 429, 5xx.
+
+    Also a reply that is no answer (`InvalidResponse`), unless the error it carried says otherwise. An upstream
+    that sends `x-should-retry` is believed. Refusals of ours, an exhausted quota, a bad certificate and
+    anything else are not transient.
+    """
+    if isinstance(error, Refused | ConfigError) or _code_of(error) in _SPENT_CODES:
+        return False
+    if (advice := _header(error, "x-should-retry")) in {"true", "false"}:
+        return advice == "true"
+    status = status_of(error)
+    if isinstance(error, InvalidResponse):
+        return error.code != "tool_arguments_truncated" and (status is None or _transient_status(status))
+    if status is not None:
+        return _transient_status(status)
+    if isinstance(error, openai.APIConnectionError):
+        return not _bad_certificate(error)
+    return isinstance(error, openai.APIError | TimeoutError | ConnectionError)
+
+
+def substitutable(error: Exception) -> bool:
+    """Whether another target may answer what this one did not: the default of `Fallback`.
+
+    All that is transient; refusals of ours (an open breaker, a full limiter, a spent budget); a model that is
+    not there (404, or the router's 400); an exhausted quota; a context that overflowed. Not: bad requests,
+    wrong keys, content filters; those are answers.
+    """
+    if isinstance(error, Refused):
+        return not isinstance(error, TimeoutError)
+    code = _code_of(error)
+    if code in _FILTER_CODES:
+        return False
+    if isinstance(error, InvalidResponse) and error.code == "tool_arguments_truncated":
+        return False
+    return (
+        transient(error)
+        or code in _SPENT_CODES
+        or context_overflow(error)
+        or _no_such_model(error)
+        or (isinstance(error, openai.APIConnectionError) and not _bad_certificate(error))
+        # The upstream asked for no retry of this request on itself; another upstream is another matter.
+        or ((status_of(error) or 0) >= 500)  # noqa: PLR2004
+        or status_of(error) == 429  # noqa: PLR2004
+    )
+
+
+def context_overflow(error: Exception) -> bool:
+    """Whether the input was larger than the model's context window."""
+    if _code_of(error) in _OVERFLOW_CODES:
+        return True
+    if status_of(error) not in {400, 413, 422}:
+        return False
+    text = str(error).lower()
+    return any(words in text for words in _OVERFLOW_WORDS)
+
+
+def not_sent(error: BaseException) -> bool:
+    """Whether the upstream certainly did no work: the connection was never made."""
+    return isinstance(error, openai.APIConnectionError) and isinstance(error.__cause__, _NOT_SENT)
+
+
+def retry_after(error: BaseException, *, now: float) -> float | None:
+    """Seconds the upstream asked to wait, from `retry-after-ms`, `retry-after` in seconds or as an HTTP date.
+
+    A router passes its upstream's on as `llm_provider-retry-after`. A date in the past is 0; what is negative,
+    not finite or not a time is no advice (None).
+
+    Args:
+        error: an error, ours or `openai`'s.
+        now: seconds since the epoch, for dates.
+    """
+    own = getattr(error, "retry_after", None)
+    if isinstance(own, int | float) and not isinstance(own, bool):
+        return _finite(float(own))
+    for prefix in ("", "llm_provider-"):
+        if (text := _header(error, f"{prefix}retry-after-ms")) and (ms := _number(text)) is not None:
+            return ms / 1000
+        if text := _header(error, f"{prefix}retry-after"):
+            value = _number(text)
+            if value is None:
+                value = _until_date(text, now)
+            if value is not None:
+                return value
+    return None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return _finite(float(text))
+    except ValueError:
+        return None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _until_date(text: str, now: float) -> float | None:
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _transient_status(status: int) -> bool:
+    return status in _TRANSIENT_STATUS or status >= 500  # noqa: PLR2004
+
+
+def _code_of(error: BaseException) -> str | None:
+    code = getattr(error, "code", None)
+    return code if isinstance(code, str) else None
+
+
+def _header(error: BaseException, name: str) -> str | None:
+    headers: Any = getattr(getattr(error, "response", None), "headers", None)
+    value = headers.get(name) if headers is not None else None
+    return value.strip() if isinstance(value, str) else None
+
+
+def _no_such_model(error: Exception) -> bool:
+    status = status_of(error)
+    if status == 404 or _code_of(error) == "model_not_found":  # noqa: PLR2004
+        return True
+    # The router says 400 where OpenAI says 404.
+    return status == 400 and "invalid model name" in str(error).lower()  # noqa: PLR2004
+
+
+def _bad_certificate(error: BaseException) -> bool:
+    return "CERTIFICATE_VERIFY_FAILED" in str(error.__cause__)

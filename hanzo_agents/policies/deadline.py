@@ -1,0 +1,74 @@
+"""One deadline for the whole logical call: every attempt, wait, fallback and the stream itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from hanzo_agents._kernel.clock import Duration, seconds
+from hanzo_agents._kernel.stack import Place
+from hanzo_agents.errors import DeadlineExceeded
+
+if TYPE_CHECKING:
+    from hanzo_agents._kernel.call import Call, Send
+    from hanzo_agents._kernel.reply import Reply
+
+__all__ = ["Deadline"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadline:
+    """Bound the call in time.
+
+    Attributes:
+        total: seconds for the whole call: attempts, waits and fallbacks, up to the last event of a stream.
+            600 is the OpenAI client's own default timeout.
+        first_event: seconds until the call must be accepted (the first useful event of a stream, or the whole
+            value), over all attempts. None leaves it to `total`.
+        idle: seconds that may pass between two events of an accepted stream; catches a stream that stalls or
+            drips bytes for ever. None leaves it to `total`.
+
+    Raises:
+        DeadlineExceeded: before acceptance as a refusal that ends the chain, afterwards from the stream.
+    """
+
+    place: ClassVar[Place] = Place.DEADLINE
+
+    total: Duration = 600.0
+    first_event: Duration | None = None
+    idle: Duration | None = 120.0
+
+    def __post_init__(self) -> None:
+        """Turn timedeltas into seconds; ConfigError names the field that is no duration."""
+        for name in ("total", "first_event", "idle"):
+            value = seconds(f"Deadline.{name}", getattr(self, name), zero=False)
+            object.__setattr__(self, name, value)
+
+    async def __call__(self, call: Call, send: Send, /) -> Reply:
+        """Send within the deadline."""
+        now = call.clock.now()
+        call = call.within(now + _s(self.total))
+        until = call.deadline
+        if self.first_event is not None:
+            until = min(until or float("inf"), now + _s(self.first_event))
+        try:
+            async with call.clock.timeout_at(until):
+                reply = await send(call if self.first_event is None else call.within(until or 0.0))
+        except TimeoutError as error:
+            if isinstance(error, DeadlineExceeded) or call.clock.now() < (until or 0.0):
+                raise
+            raise self._exceeded(call, until or now, now) from None
+        if reply.bound is not None:
+            reply.bound(call.deadline, None if self.idle is None else _s(self.idle))
+        return reply
+
+    def _exceeded(self, call: Call, until: float, started: float) -> DeadlineExceeded:
+        error = DeadlineExceeded(
+            f"no answer from {call.target} within {until - started:g} s", code="deadline"
+        )
+        call.note("Deadline", "gave up", str(error))
+        return error
+
+
+def _s(value: Duration) -> float:
+    return value if isinstance(value, float) else seconds("duration", value) or 0.0

@@ -1,0 +1,117 @@
+"""Another target when this one does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from hanzo_agents._kernel.stack import Place
+from hanzo_agents._kernel.target import Target
+from hanzo_agents._kernel.verdict import final
+from hanzo_agents.errors import AllProvidersFailed, BudgetExceeded, ConfigError, Failure, Unsupported
+from hanzo_agents.policies.classify import context_overflow, substitutable
+
+if TYPE_CHECKING:
+    from hanzo_agents._kernel.call import Call, Predicate, Send
+    from hanzo_agents._kernel.reply import Reply
+
+__all__ = ["Fallback"]
+
+MOST_TARGETS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fallback:
+    """Walk a chain of targets until one accepts the call.
+
+    Each target is tried once, the caller's own first. A target that is declared to lack what the call needs is
+    passed by, and after a context overflow so is every target whose window is not known to be larger. A call
+    that leans on state at one provider is pinned: it never falls back. Nothing falls back after the first
+    useful event.
+
+    Attributes:
+        to: model names, or `Target`s with an endpoint, key or model object of their own, in order.
+        on: which errors another target may answer. Content filters, bad requests and wrong keys are not among
+            them by default.
+
+    Raises:
+        AllProvidersFailed: every target failed; `.failures` lists them. When every failure is a
+            `BudgetExceeded`, that is raised instead. An error that `on` rejects is raised as it is, the
+            earlier failures added as notes.
+    """
+
+    place: ClassVar[Place] = Place.FALLBACK
+
+    to: Sequence[str | Target]
+    on: Predicate = substitutable
+
+    def __post_init__(self) -> None:
+        """Check the chain; ConfigError names what is wrong with it."""
+        if isinstance(self.to, str | Target) or not isinstance(self.to, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"Fallback.to: expected a list of model names or Targets, got {self.to!r}")
+        if not 1 <= len(self.to) <= MOST_TARGETS:
+            raise ConfigError(f"Fallback.to: expected 1 to {MOST_TARGETS} targets, got {len(self.to)}")
+        object.__setattr__(self, "to", tuple(Target.of(target) for target in self.to))
+        if not callable(self.on):
+            raise ConfigError(
+                f"Fallback.on: expected a predicate on exceptions, got {type(self.on).__name__}"
+            )
+
+    async def __call__(self, call: Call, send: Send, /) -> Reply:
+        """Send to each target in turn until one accepts."""
+        if call.pinned or call.single:
+            return await send(call)
+        failures: list[Failure] = []
+        for target in self._chain(call):
+            if failures and (why := _unfit(call, target, failures)):
+                call.note("Fallback", "passes by", f"{target}: {why}")
+                failures.append(Failure(str(target), Unsupported(f"{target} {why}", code="unsupported")))
+                continue
+            try:
+                return await send(call if target is call.target else call.aimed_at(target))
+            except Exception as error:
+                if not self.on(error):
+                    raise _with_notes(error, failures)  # noqa: B904 - the same error, on its way up
+                failures.append(Failure(str(target), error))
+                call.note("Fallback", "moves on", f"{target} failed: {type(error).__name__}")
+        raise _exhausted(failures) from None
+
+    def _chain(self, call: Call) -> list[Target]:
+        """The caller's target, then ours, each once: a chain may name its own start, or turn in a circle."""
+        chain: list[Target] = []
+        seen: set[tuple[object, str | None]] = set()
+        for target in (call.target, *self.to):
+            assert isinstance(target, Target)
+            key = (target.model if target.foreign else target.name, target.base_url)
+            if key not in seen:
+                seen.add(key)
+                chain.append(target)
+        return chain
+
+
+def _unfit(call: Call, target: Target, failures: list[Failure]) -> str | None:
+    """Why the target cannot take the call, None when it may."""
+    if missing := call.view.needs & target.lacks:
+        return f"lacks {', '.join(sorted(missing))}"
+    overflowed = any(context_overflow(failure.error) for failure in failures)
+    before = call.target.context_window
+    if overflowed and before is not None and target.context_window is not None:
+        return None if target.context_window > before else "has no larger context window"
+    return None
+
+
+def _with_notes(error: Exception, failures: list[Failure]) -> Exception:
+    for failure in failures:
+        error.add_note(f"earlier in the fallback chain: {failure}")
+    if failures:
+        final(error)
+    return error
+
+
+def _exhausted(failures: list[Failure]) -> Exception:
+    if all(isinstance(failure.error, BudgetExceeded) for failure in failures):
+        return failures[-1].error
+    error = AllProvidersFailed(failures)
+    final(error)
+    return error

@@ -1,0 +1,109 @@
+"""Try again on the same target, a little later, and never as a storm."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from hanzo_agents._kernel.clock import Duration, seconds
+from hanzo_agents._kernel.stack import Place
+from hanzo_agents._kernel.verdict import final
+from hanzo_agents.errors import ConfigError
+from hanzo_agents.policies.classify import retry_after, transient
+from hanzo_agents.policies.retry_budget import RetryBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hanzo_agents._kernel.call import Call, Predicate, Send
+    from hanzo_agents._kernel.reply import Reply
+
+__all__ = ["Retry"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """Retry transient failures with exponential backoff and full jitter.
+
+    The wait before attempt n+1 is uniform in [0, min(max_delay, base_delay * 2**(n-1))] (full jitter: AWS
+    Architecture Blog, "Exponential Backoff And Jitter"), and never shorter than the upstream's Retry-After.
+    When the wait cannot end before the deadline, or Retry-After exceeds `max_retry_after`, the error is raised
+    at once, so that a fallback can act while there is time.
+
+    Attributes:
+        attempts: requests in all, the first included.
+        base_delay, max_delay: of the backoff, in seconds.
+        max_retry_after: the longest Retry-After that is waited for, in seconds.
+        on: which errors are worth another attempt.
+        budget: bounds retries across calls, so that an outage is not amplified; shared by sharing the object.
+            None turns it off.
+        jitter: a draw from [0, 1); for tests.
+    """
+
+    place: ClassVar[Place] = Place.RETRY
+
+    attempts: int = 3
+    base_delay: Duration = 0.5
+    max_delay: Duration = 8.0
+    max_retry_after: Duration = 60.0
+    on: Predicate = transient
+    budget: RetryBudget | None = field(default_factory=RetryBudget)
+    jitter: Callable[[], float] = field(default=random.random, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the fields; ConfigError names the one that is wrong."""
+        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"Retry.attempts: expected an integer >= 1, got {self.attempts!r}")
+        for name in ("base_delay", "max_delay", "max_retry_after"):
+            object.__setattr__(self, name, seconds(f"Retry.{name}", getattr(self, name)))
+        if not callable(self.on):
+            raise ConfigError(f"Retry.on: expected a predicate on exceptions, got {type(self.on).__name__}")
+
+    async def __call__(self, call: Call, send: Send, /) -> Reply:
+        """Send, and send again while that makes sense."""
+        if call.single:
+            return await send(call)
+        while True:
+            try:
+                reply = await send(call)
+            except Exception as error:
+                delay = self._delay(call, error)
+                if delay is None:
+                    raise
+            else:
+                if self.budget is not None:
+                    self.budget.succeeded()
+                return reply
+            await call.clock.sleep(delay)
+            call = call.again()
+
+    def _delay(self, call: Call, error: Exception) -> float | None:
+        """Seconds to wait before the next attempt, None to let the error go."""
+        if not self.on(error):
+            if call.attempt > 1:
+                final(error)
+            return None
+        if call.attempt >= self.attempts:
+            return self._stop(call, error, f"{self.attempts} attempts made")
+        if self.budget is not None and not self.budget.withdraw():
+            return self._stop(call, error, "retry budget spent")
+        asked = retry_after(error, now=call.clock.wall())
+        if asked is not None and asked > float(self.max_retry_after):  # type: ignore[arg-type]
+            return self._stop(call, error, f"Retry-After of {asked:g} s is too long to wait for")
+        cap = min(float(self.max_delay), float(self.base_delay) * 2.0 ** min(call.attempt - 1, 60))  # type: ignore[arg-type]
+        delay = max(self.jitter() * cap, asked or 0.0)
+        remaining = call.remaining()
+        if remaining is not None and delay >= remaining:
+            return self._stop(call, error, f"waiting {delay:.3g} s would pass the deadline")
+        call.note("Retry", "retries", _reason(error), delay=delay, attempt=call.attempt + 1)
+        return delay
+
+    def _stop(self, call: Call, error: Exception, why: str) -> None:
+        call.note("Retry", "gives up", f"{why}: {_reason(error)}", attempt=call.attempt)
+        final(error)
+
+
+def _reason(error: Exception) -> str:
+    status = getattr(error, "status_code", None)
+    return f"{type(error).__name__}{f' ({status})' if status else ''}"

@@ -1,0 +1,153 @@
+"""Where the router is, and the key for it: explicit argument > HANZO_* environment > .env file when asked for.
+
+A key and its URL always come from the same source, so that neither a stray variable nor a `.env` in the current
+directory can send a key to another host. OPENAI_* is never read.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from hanzo_agents._wire.transport import is_loopback
+from hanzo_agents.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Settings"]
+
+URL, KEY, MODEL = "HANZO_ROUTER_URL", "HANZO_API_KEY", "HANZO_MODEL"
+
+
+class Settings(BaseModel):
+    """One endpoint, its key, and the model to use when none is named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str
+    api_key: SecretStr
+    model: str | None = None
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        model: str | None = None,
+        env_file: str | Path | None = None,
+        allow_insecure: bool = False,
+    ) -> Self:
+        """Find the settings.
+
+        Args:
+            base_url: the router's address, with its `/v1`.
+            api_key: its key.
+            model: the model to use when a call names none.
+            env_file: a .env file to read for what neither argument nor environment gives; never read unasked.
+            allow_insecure: permit plain http to hosts other than this machine.
+
+        Raises:
+            ConfigError: something is missing, is no URL, or key and URL come from different sources.
+        """
+        environment = {name: value for name in (URL, KEY, MODEL) if (value := os.environ.get(name))}
+        file = _read(env_file) if env_file is not None else {}
+        url, key = _pair(_given("base_url", base_url), _given("api_key", api_key), environment, file)
+        return cls(
+            base_url=checked_url("base_url", url, allow_insecure=allow_insecure),
+            api_key=SecretStr(checked_key("api_key", key)),
+            model=_given("model", model) or environment.get(MODEL) or file.get(MODEL),
+        )
+
+
+def _pair(
+    url: str | None, key: str | None, environment: Mapping[str, str], file: Mapping[str, str]
+) -> tuple[str, str]:
+    if url is not None and key is not None:
+        return url, key
+    for name, source in (("the environment", environment), ("env_file", file)):
+        source_url, source_key = source.get(URL), source.get(KEY)
+        if url is not None:
+            if source_url is not None and source_key is not None and _same(url, source_url):
+                return url, source_key
+        elif source_url is not None:
+            if key is not None:
+                return source_url, key
+            if source_key is not None:
+                return source_url, source_key
+            raise ConfigError(
+                f"api_key: {URL} is set in {name} and {KEY} is not set there; a key is taken only from where "
+                "its URL comes from"
+            )
+    if url is not None:
+        raise ConfigError(
+            f"api_key: base_url is given and api_key is not; {KEY} of the environment is used only with the "
+            f"same address in {URL}"
+        )
+    raise ConfigError(
+        f"base_url: expected the router's address; pass base_url= and api_key=, or set {URL} and {KEY}, "
+        "or use .local() for the embedded node, which needs neither"
+    )
+
+
+def _same(one: str, other: str) -> bool:
+    return one.rstrip("/") == other.rstrip("/")
+
+
+def _given(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ConfigError(f"{name}: expected a string, got {type(value).__name__}")
+    return value.strip() or None
+
+
+def _read(env_file: str | Path) -> dict[str, str]:
+    from dotenv import dotenv_values
+
+    if not os.path.isfile(env_file):  # noqa: PTH113 - a str is as good as a Path here
+        raise ConfigError(f"env_file: expected an existing file, got {str(env_file)!r}")
+    # The file's own references are not expanded: they would mix in the environment.
+    values = dotenv_values(env_file, interpolate=False)
+    return {name: value for name in (URL, KEY, MODEL) if (value := values.get(name))}
+
+
+def checked_url(name: str, url: str, *, allow_insecure: bool) -> str:
+    """An http(s) URL that may carry a key.
+
+    Raises:
+        ConfigError: it is none, holds credentials, or is plain http to another machine.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(f"{name}: expected http(s)://host..., got {_shown(url)}")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError(f"{name}: expected a URL without a user or password in it; use api_key")
+    if parts.query or parts.fragment:
+        raise ConfigError(f"{name}: expected a URL without a query or fragment, got one at {parts.hostname}")
+    if parts.scheme == "http" and not allow_insecure and not is_loopback(parts.hostname):
+        raise ConfigError(
+            f"{name}: plain http to {parts.hostname} would send the key in the clear; use https, or "
+            "allow_insecure=True if the network is yours"
+        )
+    return url
+
+
+def checked_key(name: str, key: str) -> str:
+    """A key that fits into a header.
+
+    Raises:
+        ConfigError: it has characters that a header cannot carry. The message does not show it.
+    """
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(f"{name}: expected printable ASCII without spaces, got {len(key)} other characters")
+    return key
+
+
+def _shown(url: str) -> str:
+    return repr(url if "@" not in url and len(url) <= 80 else url[:8] + "…")  # noqa: PLR2004

@@ -1,0 +1,85 @@
+"""The model layer for agents: fallback, retry, deadlines and truthful streams for the OpenAI Agents SDK."""
+
+from __future__ import annotations
+
+from hanzo_agents import errors
+from hanzo_agents._kernel.call import Call, Send
+from hanzo_agents._kernel.journal import Attempt, Cost, Decision, Journal, Observer, Usage
+from hanzo_agents._kernel.reply import Reply, Settled
+from hanzo_agents._kernel.stack import Policy, Stack, StackWarning
+from hanzo_agents._kernel.target import Target
+from hanzo_agents._kernel.tracking import track
+from hanzo_agents._version import __version__
+from hanzo_agents.client import AsyncHanzo
+from hanzo_agents.errors import (
+    AllProvidersFailed,
+    ConfigError,
+    DeadlineExceeded,
+    Failure,
+    HanzoError,
+    InvalidResponse,
+    Refused,
+    ResponseTooLarge,
+    StreamTruncated,
+)
+from hanzo_agents.policies.classify import substitutable, transient
+from hanzo_agents.policies.deadline import Deadline
+from hanzo_agents.policies.fallback import Fallback
+from hanzo_agents.policies.retry import Retry
+from hanzo_agents.policies.retry_budget import RetryBudget
+from hanzo_agents.policies.trace import Trace
+from hanzo_agents.provider import (
+    FallbackProvider,
+    HanzoModel,
+    HanzoModelProvider,
+    PolicyModel,
+    get_hanzo_provider,
+    get_provider,
+    wrap,
+)
+from hanzo_agents.settings import Settings
+
+__all__ = [
+    "AllProvidersFailed",
+    "AsyncHanzo",
+    "Attempt",
+    "Call",
+    "ConfigError",
+    "Cost",
+    "Deadline",
+    "DeadlineExceeded",
+    "Decision",
+    "Failure",
+    "Fallback",
+    "FallbackProvider",
+    "HanzoError",
+    "HanzoModel",
+    "HanzoModelProvider",
+    "InvalidResponse",
+    "Journal",
+    "Observer",
+    "Policy",
+    "PolicyModel",
+    "Refused",
+    "Reply",
+    "ResponseTooLarge",
+    "Retry",
+    "RetryBudget",
+    "Send",
+    "Settings",
+    "Settled",
+    "Stack",
+    "StackWarning",
+    "StreamTruncated",
+    "Target",
+    "Trace",
+    "Usage",
+    "__version__",
+    "errors",
+    "get_hanzo_provider",
+    "get_provider",
+    "substitutable",
+    "track",
+    "transient",
+    "wrap",
+]

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Protocol
 
 from hanzo_agents.errors import ConfigError
 
-__all__ = ["SYSTEM_CLOCK", "Clock", "Duration", "SystemClock", "seconds"]
+__all__ = ["SYSTEM_CLOCK", "Clock", "Duration", "SystemClock", "current_clock", "seconds", "using_clock"]
 
 Duration = float | timedelta
 """Seconds, or a timedelta."""
@@ -66,6 +68,23 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+
+_clock: ContextVar[Clock] = ContextVar("hanzo_agents_clock", default=SYSTEM_CLOCK)
+
+
+def current_clock() -> Clock:
+    """The clock that calls begun here go by: the system's, unless a test put another in its place."""
+    return _clock.get()
+
+
+@contextmanager
+def using_clock(clock: Clock) -> Iterator[None]:
+    """Have calls begun in the block, and in tasks started there, go by `clock`."""
+    token = _clock.set(clock)
+    try:
+        yield
+    finally:
+        _clock.reset(token)
 
 
 def seconds(name: str, value: Duration | None, *, zero: bool = True) -> float | None:

@@ -11,7 +11,7 @@ from hanzo_agents._kernel.journal import Journal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["open_journal", "track"]
+__all__ = ["open_journal", "track", "track_only"]
 
 _tracked: ContextVar[tuple[list[Journal], ...]] = ContextVar("hanzo_agents_tracked", default=())
 
@@ -27,6 +27,16 @@ def track() -> Iterator[list[Journal]]:
     token = _tracked.set((*_tracked.get(), journals))
     try:
         yield journals
+    finally:
+        _tracked.reset(token)
+
+
+@contextmanager
+def track_only(journals: list[Journal]) -> Iterator[None]:
+    """Send journals opened in the block to `journals` alone: the calls are legs of one that is tracked already."""
+    token = _tracked.set((journals,))
+    try:
+        yield
     finally:
         _tracked.reset(token)
 

@@ -11,6 +11,7 @@ from openai import APIStatusError, AsyncOpenAI
 from openai._httpx2 import request_exceptions
 
 from hanzo_agents._kernel.journal import Attempt, Cost, Usage
+from hanzo_agents._kernel.primed import Primed
 from hanzo_agents._kernel.reply import Reply, Settled
 from hanzo_agents._wire.compose import Composer, Labels
 from hanzo_agents._wire.facts import estimate_tokens, note_headers, note_usage, usage_of
@@ -23,7 +24,7 @@ from hanzo_agents._wire.failures import (
 )
 from hanzo_agents._wire.reading import Parser, read_body
 from hanzo_agents._wire.redact import Secrets
-from hanzo_agents._wire.stream import HanzoStream, Source, close_response
+from hanzo_agents._wire.stream import EventReader, HanzoStream, close_response, hear_closing
 from hanzo_agents.errors import InvalidResponse, Refused
 from hanzo_agents.policies.classify import not_sent
 
@@ -156,15 +157,18 @@ class Endpoint:
                 call.journal.finish(record)
                 reply.settle(Settled(usage, record.cost, error, complete))
 
-        source = Source(
-            response, exchange.dialect, check, self.parser, self.secrets,
-            limit=self.limit, finished=finished,
-        )  # fmt: skip
-        source.clock = call.clock
-        await source.prime()
+        reader = EventReader(response, exchange.dialect, check, self.parser, self.secrets, limit=self.limit)
+        primed = Primed(
+            reader.batches(),
+            close=lambda: None if response.is_closed else response.aclose(),
+            finished=finished,
+            clock=call.clock,
+        )
+        hear_closing(response, primed)
+        await primed.prime()
         record.accepted = call.clock.now()
-        reply.bound = source.bound
-        reply.value = HanzoStream[Any](source, exchange.dialect.value_type, self.client)
+        reply.bound = primed.bound
+        reply.value = HanzoStream[Any](primed, response, exchange.dialect.value_type, self.client)
         return reply
 
     async def _check_content_type(self, response: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.call import Call
-from hanzo_agents._kernel.clock import SYSTEM_CLOCK
+from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.stack import Stack
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal
@@ -67,7 +67,7 @@ class Engine:
         Raises:
             openai.OpenAIError: no target accepted it.
         """
-        clock = SYSTEM_CLOCK
+        clock = current_clock()
         journal = open_journal(clock.now(), view.operation)
         call = Call(
             target=self._target(view.model or ""),

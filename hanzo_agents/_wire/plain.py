@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 
 from hanzo_agents._kernel.call import Call
-from hanzo_agents._kernel.clock import SYSTEM_CLOCK
+from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.reply import Reply, Settled
 from hanzo_agents._kernel.stack import Stack
 from hanzo_agents._kernel.target import Target
@@ -63,7 +63,7 @@ class PlainRequests:
         async def send(call: Call) -> Reply:  # noqa: ARG001 - the request is bound already
             return Reply(await request(), settled=Settled())
 
-        clock = SYSTEM_CLOCK
+        clock = current_clock()
         stack = self._reading if method.lower() == "get" else self._writing
         call = Call(
             target=Target(path),

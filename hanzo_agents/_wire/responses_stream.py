@@ -75,6 +75,7 @@ class ResponseEvents:
     Args:
         taken: tool-call ids that the conversation already holds.
         estimate: usage for the text that came out of a stream that reported none.
+        inject: whether to put that estimate into the terminal event.
     """
 
     __slots__ = (
@@ -82,6 +83,7 @@ class ResponseEvents:
         "_ended",
         "_estimate",
         "_ids",
+        "_inject",
         "_seen_ids",
         "_taken",
         "_text",
@@ -89,11 +91,14 @@ class ResponseEvents:
         "usage",
     )
 
-    def __init__(self, taken: Callable[[], set[str]], estimate: Callable[[str], Usage]) -> None:
+    def __init__(
+        self, taken: Callable[[], set[str]], estimate: Callable[[str], Usage], *, inject: bool = True
+    ) -> None:
         self.usage: Usage | None = None
         self.raw_usage: Any = None
         self._taken = taken
         self._estimate = estimate
+        self._inject = inject
         self._ids: dict[int, str] = {}
         self._seen_ids: set[str] = set()
         self._text: list[str] = []
@@ -142,7 +147,8 @@ class ResponseEvents:
             from hanzo_agents._wire.responses import responses_usage
 
             self.usage = self._estimate(self.output_text)
-            response.usage = responses_usage(self.usage)
+            if self._inject:
+                response.usage = responses_usage(self.usage)
 
     def end(self) -> list[Any]:
         """Whether the stream is whole; nothing is held back."""

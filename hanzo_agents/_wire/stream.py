@@ -1,39 +1,36 @@
-"""An accepted stream, as the SDK hands it to callers, and its settlement."""
+"""An accepted stream over HTTP, as the SDK hands it to callers."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx2
-from openai import APIConnectionError, APIError, AsyncStream
+from openai import AsyncStream
 from openai._httpx2 import request_exceptions
 from openai._streaming import SSEDecoder
 from typing_extensions import override
 
-from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock
+from hanzo_agents._kernel.primed import Primed, finish_closing
 from hanzo_agents._wire.failures import connection_error, truncated
 from hanzo_agents._wire.reading import byte_chunks
-from hanzo_agents.errors import DeadlineExceeded, HanzoError, InvalidResponse
+from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    from openai import APIConnectionError
 
     from hanzo_agents._wire.dialect import Dialect, EventCheck
     from hanzo_agents._wire.reading import Parser
     from hanzo_agents._wire.redact import Secrets
 
-__all__ = ["HanzoStream", "Source", "close_response"]
+__all__ = ["EventReader", "HanzoStream", "close_response"]
 
 T = TypeVar("T")
 
 
-class Source:
-    """Reads one stream: bytes, events, checks. Ends with an error unless the stream is whole.
-
-    Args:
-        finished: called once, with the error that ended the stream or None, and whether it was read to its end.
-    """
+class EventReader:
+    """Bytes to checked events. Ends with an error unless the stream is whole."""
 
     def __init__(
         self,
@@ -44,107 +41,30 @@ class Source:
         secrets: Secrets,
         *,
         limit: int,
-        finished: Callable[[BaseException | None, bool], None],
     ) -> None:
-        self.response = response
-        self.check = check
-        self.limit = limit
-        self.clock: Clock = SYSTEM_CLOCK
-        self.until: float | None = None
-        self.idle: float | None = None
+        self._response = response
         self._dialect = dialect
+        self._check = check
         self._parser = parser
         self._secrets = secrets
-        self._finished = finished
-        self._over = False
-        self._reading = False
-        self._held: list[Any] = []
-        self._bytes = byte_chunks(response, limit)
-        self._events = self._read()
-        response.stream = _Closing(response.stream, self._closed_under_us)
+        self._limit = limit
 
-    async def prime(self) -> None:
-        """Read up to the first useful event: the commit point. What came before is held."""
-        self._reading = True
-        try:
-            async for useful, events in self._events:
-                self._held.extend(events)
-                if useful:
-                    return
-            # Whole, but nothing useful in it (`end()` would have raised were it cut).
-            raise truncated("the stream ended without an answer", self._id)
-        except BaseException as error:
-            self._end(error, complete=False)
-            await close_response(self.response)
-            raise
-        finally:
-            self._reading = False
-
-    async def events(self) -> AsyncGenerator[Any]:
-        """Everything, from the first event on."""
-        complete = False
-        failure: BaseException | None = None
-        try:
-            held, self._held = self._held, []
-            for event in held:
-                yield event
-            while True:
-                try:
-                    _, events = await self._next()
-                except StopAsyncIteration:
-                    break
-                for event in events:
-                    yield event
-            complete = True
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            self._end(failure, complete=complete)
-            await close_response(self.response)
-
-    async def _next(self) -> tuple[bool, list[Any]]:
-        self._reading = True
-        try:
-            return await self._bounded()
-        finally:
-            self._reading = False
-
-    async def _bounded(self) -> tuple[bool, list[Any]]:
-        if self.until is None and self.idle is None:
-            return await anext(self._events)
-        when = self.until
-        if self.idle is not None:
-            stall = self.clock.now() + self.idle
-            when = stall if when is None else min(when, stall)
-        try:
-            async with self.clock.timeout_at(when):
-                return await anext(self._events)
-        except TimeoutError as error:
-            if isinstance(error, HanzoError | APIError):
-                raise
-            why = "the deadline" if when == self.until else f"{self.idle:g} s without an event"
-            raise DeadlineExceeded(
-                f"the stream was abandoned after {why}", code="deadline", request_id=self._id
-            ) from None
-
-    async def _read(self) -> AsyncGenerator[tuple[bool, list[Any]]]:
+    async def batches(self) -> AsyncGenerator[tuple[bool, list[Any]]]:
+        """Whether an event commits the stream, and the events to hand on."""
         try:
             async for data in self._data():
-                event = self._parser.event(self._dialect, data, self.response)
-                useful, events = self.check.feed(event)
+                event = self._parser.event(self._dialect, data, self._response)
+                useful, events = self._check.feed(event)
                 if useful or events:
                     yield useful, events
-            if last := self.check.end():
+            if last := self._check.end():
                 yield False, last
         except InvalidResponse as error:
             error.request_id = error.request_id or self._id
             raise
 
     async def _data(self) -> AsyncIterator[str]:
-        chunks = self._bytes
+        chunks = byte_chunks(self._response, self._limit)
         failure: Exception
         try:
             async for event in SSEDecoder().aiter_bytes(chunks):
@@ -159,53 +79,36 @@ class Source:
         except UnicodeDecodeError:
             failure = truncated("the stream is not valid UTF-8", self._id)
         except request_exceptions() as error:
-            failure = _cut(connection_error(error, self.response.request, self._secrets), self._id)
+            failure = _cut(connection_error(error, self._response.request, self._secrets), self._id)
         else:
             return
+        # Raised out here, so that the transport's error, whose frames hold the key, is not its context.
         raise failure
 
     @property
     def _id(self) -> str | None:
-        return self.response.headers.get("x-request-id")
-
-    def bound(self, until: float | None, idle: float | None) -> None:
-        """Limit what follows acceptance: a time by which the stream must end, and seconds between events."""
-        self.until, self.idle = until, idle
-
-    def left(self) -> None:
-        """The reader left before the end."""
-        self._end(None, complete=False)
-
-    def _closed_under_us(self) -> None:
-        # Reaching the end of the bytes closes the response as well, while we read: that is no leaving.
-        if not self._reading:
-            self.left()
-
-    def _end(self, error: BaseException | None, *, complete: bool) -> None:
-        if not self._over:
-            self._over = True
-            self._finished(error, complete)
+        return self._response.headers.get("x-request-id")
 
 
-def _cut(lost: APIError, request_id: str | None) -> APIError | InvalidResponse:
+def _cut(lost: APIConnectionError, request_id: str | None) -> Exception:
     """A body that ends too early is a truncated stream, however the transport calls it."""
-    if isinstance(lost, APIConnectionError) and isinstance(lost.__cause__, httpx2.RemoteProtocolError):
-        error = truncated(f"the stream was cut: {lost.__cause__}", request_id)
-        error.__cause__ = lost.__cause__
-        return error
-    return lost
+    if type(lost.__cause__).__name__ != "RemoteProtocolError":
+        return lost
+    error = truncated(f"the stream was cut: {lost.__cause__}", request_id)
+    error.__cause__ = lost.__cause__
+    return error
 
 
 class HanzoStream(AsyncStream[T], Generic[T]):
     """An `openai.AsyncStream` whose first useful event has already arrived and whose end is checked."""
 
-    def __init__(self, source: Source, cast_to: type[T], client: Any) -> None:
+    def __init__(self, primed: Primed, response: Any, cast_to: type[T], client: Any) -> None:
         # Not AsyncStream.__init__: it would start a second reader on the same response.
-        self.response = source.response
+        self.response = response
         self._cast_to = cast_to
         self._client = client
-        self._source = source
-        self._iterator = source.events()
+        self._primed = primed
+        self._iterator = primed.events()
 
     @override
     async def __anext__(self) -> T:
@@ -219,16 +122,17 @@ class HanzoStream(AsyncStream[T], Generic[T]):
     @override
     async def close(self) -> None:
         """Leave the stream: it is settled at once, and the connection closed."""
-        self._source.left()
+        self._primed.left()
         await close_response(self.response)
 
     def __del__(self) -> None:
-        source = getattr(self, "_source", None)
-        if source is not None:
-            source.left()
+        # No loop may be running here: settle what was left unread, and let the pool drop the connection.
+        primed = getattr(self, "_primed", None)
+        if primed is not None:
+            primed.left()
 
 
-class _Closing(httpx2.AsyncByteStream):
+class ClosingBytes(httpx2.AsyncByteStream):
     """Lets us hear of `response.aclose()`: the SDK's `.stream()` closes the response, not the stream."""
 
     def __init__(self, inner: Any, closed: Callable[[], None]) -> None:
@@ -244,23 +148,18 @@ class _Closing(httpx2.AsyncByteStream):
         await self._inner.aclose()
 
 
-_closing: set[asyncio.Future[None]] = set()
+def hear_closing(response: Any, primed: Primed) -> None:
+    """Settle the stream when its response is closed by somebody else than its reader."""
+
+    def closed() -> None:
+        # Reaching the end of the bytes closes the response too, while we read: that is no leaving.
+        if not primed.reading:
+            primed.left()
+
+    response.stream = ClosingBytes(response.stream, closed)
 
 
 async def close_response(response: Any) -> None:
-    """Close a response, to the end even if we are cancelled meanwhile.
-
-    The SDK cancels a call that times out twice, the second time while it cleans up.
-    """
-    if response.is_closed:
-        return
-    task = asyncio.ensure_future(response.aclose())
-    _closing.add(task)
-    task.add_done_callback(_closed)
-    await asyncio.shield(task)
-
-
-def _closed(task: asyncio.Future[None]) -> None:
-    _closing.discard(task)
-    if not task.cancelled():
-        task.exception()
+    """Close a response, to the end even if we are cancelled meanwhile."""
+    if not response.is_closed:
+        await finish_closing(response.aclose())

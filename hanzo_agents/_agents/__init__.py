@@ -1,0 +1,1 @@
+"""The Agents SDK edge: our models, the wrapping of foreign ones, and the bridge to its tracing."""

@@ -1,0 +1,130 @@
+"""One attempt at the Model seam: a call of somebody's model, up to acceptance."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from hanzo_agents._kernel.journal import Attempt, Cost, Journal, Usage
+from hanzo_agents._kernel.primed import Primed
+from hanzo_agents._kernel.reply import Reply, Settled
+from hanzo_agents._kernel.tracking import track_only
+from hanzo_agents._wire.facts import estimate_tokens
+from hanzo_agents._wire.responses_stream import ResponseEvents, mend_output
+from hanzo_agents.errors import InvalidResponse, Refused
+from hanzo_agents.policies.classify import not_sent, status_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from agents import Model
+
+    from hanzo_agents._agents.view import ModelView
+    from hanzo_agents._kernel.call import Call
+
+__all__ = ["send_to_model"]
+
+
+async def send_to_model(model: Model, call: Call) -> Reply:
+    """Call the model once and read up to acceptance.
+
+    What is no answer raises InvalidResponse; everything else that the model raises passes unchanged.
+    """
+    record = Attempt(call.attempt, str(call.target), call.clock.now(), model=call.target.name)
+    call.journal.begin(record)
+    legs: list[Journal] = []
+    try:
+        for check in call.guards:
+            check(call)
+        if call.payload:
+            return await _stream(model, call, record, legs)
+        return await _value(model, call, record, legs)
+    except BaseException as error:
+        _adopt(record, legs)
+        record.error, record.ended = error, call.clock.now()
+        record.status_code = status_of(error)
+        record.sent = not (isinstance(error, Refused) or not_sent(error))
+        if not record.sent:
+            record.cost = Cost(Decimal(0), "reported")
+        if isinstance(error, Exception):
+            _sign(error, model)
+        call.journal.finish(record)
+        raise
+
+
+async def _value(model: Model, call: Call, record: Attempt, legs: list[Journal]) -> Reply:
+    view: ModelView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
+    with track_only(legs):
+        response = await view.get_response(model)
+    if not response.output:
+        raise InvalidResponse("the model's response has no output", code="empty_reply")
+    mend_output(response.output, view.tool_call_ids(), {})
+    usage = response.usage
+    record.usage = Usage(usage.input_tokens, usage.output_tokens) if usage.total_tokens else None
+    record.request_id = response.request_id
+    record.accepted = record.ended = call.clock.now()
+    _adopt(record, legs)
+    call.journal.finish(record)
+    return Reply(response, record, settled=Settled(record.usage, record.cost))
+
+
+async def _stream(model: Model, call: Call, record: Attempt, legs: list[Journal]) -> Reply:
+    view: ModelView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
+    check = ResponseEvents(view.tool_call_ids, lambda text: _estimate(view, text), inject=False)
+    events: Any = view.stream_response(model)
+    reply = Reply(None, record)
+
+    def finished(error: BaseException | None, complete: bool) -> None:
+        if record.accepted is None:
+            return
+        record.usage = check.usage or _estimate(view, check.output_text)
+        _adopt(record, legs)
+        record.ended, record.error = call.clock.now(), error
+        if isinstance(error, Exception):
+            _sign(error, model)
+        call.journal.finish(record)
+        reply.settle(Settled(record.usage, record.cost, error, complete))
+
+    async def batches() -> AsyncGenerator[tuple[bool, list[Any]]]:
+        async for event in events:
+            yield check.feed(event)
+        check.end()
+
+    reader = batches()
+    primed = Primed(reader, close=lambda: _close(reader, events), finished=finished, clock=call.clock)
+    with track_only(legs):
+        await primed.prime()
+    record.accepted = call.clock.now()
+    reply.bound = primed.bound
+    reply.value = primed.events()
+    return reply
+
+
+async def _close(reader: Any, events: Any) -> None:
+    await reader.aclose()
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _adopt(record: Attempt, legs: list[Journal]) -> None:
+    """Take over what a model of ours beneath has learned from its router."""
+    for leg in legs:
+        for inner in leg.attempts[-1:]:
+            record.model = inner.model or record.model
+            record.status_code = inner.status_code
+            record.request_id = inner.request_id or record.request_id
+            record.usage = inner.usage or record.usage
+            record.cost, record.cache_hit, record.sent = inner.cost, inner.cache_hit, inner.sent
+
+
+def _sign(error: Exception, model: Model) -> None:
+    """Remember on the error whose it is, so that retry advice is asked of the right model."""
+    try:
+        error._hanzo_model = model  # type: ignore[attr-defined] # noqa: SLF001 # pyright: ignore
+    except AttributeError:
+        return
+
+
+def _estimate(view: ModelView, output: str) -> Usage:
+    return Usage(estimate_tokens(view.text), estimate_tokens(output), "estimated")

@@ -1,0 +1,111 @@
+"""The arguments of an `agents.Model` call, as policies see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from agents import Model, ModelResponse
+    from agents.agent_output import AgentOutputSchemaBase
+    from agents.handoffs import Handoff
+    from agents.model_settings import ModelSettings
+    from agents.models.interface import ModelTracing
+    from agents.tool import Tool
+
+__all__ = ["ModelView"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """One call of a model: what `Model.get_response` and `stream_response` are given."""
+
+    system_instructions: str | None
+    input: str | list[Any]
+    model_settings: ModelSettings
+    tools: list[Tool]
+    output_schema: AgentOutputSchemaBase | None
+    handoffs: list[Handoff[Any, Any]]
+    tracing: ModelTracing
+    previous_response_id: str | None
+    conversation_id: str | None
+    prompt: Any
+    operation: str = "model"
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, Any]]:
+        if isinstance(self.input, str):
+            return ({"role": "user", "content": self.input},)
+        return [item for item in self.input if isinstance(item, dict)]
+
+    @property
+    def text(self) -> str:
+        parts = [self.system_instructions or ""]
+        for item in self.messages:
+            content = item.get("content")
+            if isinstance(content, str):
+                parts.append(content)
+            elif isinstance(content, list):
+                parts.extend(str(part.get("text") or "") for part in content if isinstance(part, dict))
+            parts.extend(str(item[key]) for key in ("arguments", "output") if item.get(key))
+        return "\n".join(parts)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        needs: set[str] = set()
+        if self.tools or self.handoffs:
+            needs.add("tools")
+        if self.output_schema is not None and not self.output_schema.is_plain_text():
+            needs.add("json_schema")
+        for item in self.messages:
+            content = item.get("content")
+            for part in content if isinstance(content, list) else ():
+                kind = part.get("type") if isinstance(part, dict) else None
+                if kind in {"input_image", "input_audio"}:
+                    needs.add("vision" if kind == "input_image" else "audio")
+        return frozenset(needs)
+
+    @property
+    def max_output(self) -> int | None:
+        return self.model_settings.max_tokens
+
+    @property
+    def stateful(self) -> bool:
+        return bool(self.previous_response_id or self.conversation_id or self.prompt)
+
+    def with_model(self, model: str | None) -> ModelView:  # noqa: ARG002 - the target is the model
+        if isinstance(self.input, str):
+            return self
+        # Reasoning of another model (encrypted, or by its ids) means nothing to this one.
+        kept = [i for i in self.input if not (isinstance(i, dict) and i.get("type") == "reasoning")]
+        return replace(self, input=kept)
+
+    def with_max_output(self, tokens: int) -> ModelView:
+        return replace(self, model_settings=replace(self.model_settings, max_tokens=tokens))
+
+    def tool_call_ids(self) -> set[str]:
+        """Ids of tool calls that the conversation already holds."""
+        return {i.get("call_id") or "" for i in self.messages if i.get("type") == "function_call"}
+
+    async def get_response(self, model: Model) -> ModelResponse:
+        """Ask `model` for a whole response."""
+        return await model.get_response(*self._positional(), **self._keywords())
+
+    def stream_response(self, model: Model) -> AsyncIterator[Any]:
+        """Ask `model` for a stream."""
+        return model.stream_response(*self._positional(), **self._keywords())
+
+    def _positional(self) -> tuple[Any, ...]:
+        return (
+            self.system_instructions, self.input, self.model_settings, self.tools,
+            self.output_schema, self.handoffs, self.tracing,
+        )  # fmt: skip
+
+    def _keywords(self) -> dict[str, Any]:
+        return {
+            "previous_response_id": self.previous_response_id,
+            "conversation_id": self.conversation_id,
+            "prompt": self.prompt,
+        }

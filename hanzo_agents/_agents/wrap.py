@@ -1,0 +1,219 @@
+"""Policies around any model of the Agents SDK, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from agents import Model, ModelProvider
+from agents.models._retry_runtime import should_disable_provider_managed_retries
+from typing_extensions import override
+
+from hanzo_agents._agents.models import retry_advice
+from hanzo_agents._agents.send import send_to_model
+from hanzo_agents._agents.view import ModelView
+from hanzo_agents._kernel.call import Call
+from hanzo_agents._kernel.clock import current_clock
+from hanzo_agents._kernel.stack import Policy, Stack, arrange
+from hanzo_agents._kernel.target import Target
+from hanzo_agents._kernel.tracking import open_journal
+from hanzo_agents.client import default_policies
+from hanzo_agents.errors import ConfigError
+from hanzo_agents.policies.fallback import Fallback
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from agents import ModelResponse
+    from agents.retry import ModelRetryAdvice, ModelRetryAdviceRequest
+
+    from hanzo_agents._kernel.reply import Reply
+
+__all__ = ["FallbackProvider", "PolicyModel", "wrap"]
+
+Resolve = Callable[[Target], Model]
+
+
+def wrap(model: Model, *policies: Policy) -> PolicyModel:
+    """Put policies around a model: LiteLLM's, Bedrock's, a `ScriptedModel`, any `agents.Model`.
+
+    Args:
+        model: asked first; more models come with `Fallback(to=[Target(other_model)])`.
+        policies: added to the default stack as in `HanzoModelProvider(policies=[...])`; one `Stack(...)` is exact.
+
+    Raises:
+        ConfigError: `model` is none, or a chain names a model without saying where it is.
+    """
+    if not isinstance(model, Model):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"wrap: expected an agents.Model, got {type(model).__name__}")
+    if len(policies) == 1 and isinstance(policies[0], Stack):
+        stack = policies[0]
+    else:
+        stack = arrange(list(policies) or None, default=default_policies())
+    return PolicyModel(model, stack, resolve=_nowhere)
+
+
+def _nowhere(target: Target) -> Model:
+    raise ConfigError(
+        f"fallback {target}: wrap() knows models, not names; give Target(some_model), or use HanzoModelProvider"
+    )
+
+
+class PolicyModel(Model):
+    """A model behind a stack of policies. Made by `wrap` and by chains that hold model objects."""
+
+    def __init__(self, model: Model, stack: Stack, *, resolve: Resolve) -> None:
+        self.model = getattr(model, "model", type(model).__name__)
+        self.stack = stack
+        self._home = Target(model)
+        self._resolve = resolve
+        self._resolved: dict[Any, Model] = {}
+        self._service = stack.bind(self._send)
+        for policy in stack.policies:
+            for target in getattr(policy, "to", None) or ():
+                if isinstance(target, Target):
+                    self._model_of(target)
+
+    def _model_of(self, target: Target) -> Model:
+        if target.foreign:
+            return target.model
+        key = (target.model, target.base_url, target.api_key)
+        model = self._resolved.get(key)
+        if model is None:
+            model = self._resolved[key] = self._resolve(target)
+        return model
+
+    async def _send(self, call: Call) -> Reply:
+        return await send_to_model(self._model_of(call.target), call)
+
+    async def _call(self, view: ModelView, *, stream: bool) -> Reply:
+        clock = current_clock()
+        timeout = view.model_settings.timeout
+        call = Call(
+            target=self._home,
+            view=view,
+            journal=open_journal(clock.now(), view.operation),
+            deadline=None if timeout is None else clock.now() + timeout,
+            pinned=view.stateful,
+            single=should_disable_provider_managed_retries(),
+            payload=stream,
+        )
+        try:
+            reply = await self._service(call)
+        except BaseException as error:
+            call.journal.close(clock.now(), error)
+            raise
+        reply.on_settled(lambda settled: call.journal.close(clock.now(), settled.error))
+        return reply
+
+    @override
+    async def get_response(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, system_instructions: Any, input: Any, model_settings: Any, tools: Any, output_schema: Any,
+        handoffs: Any, tracing: Any, previous_response_id: str | None = None,
+        conversation_id: str | None = None, prompt: Any = None,
+    ) -> ModelResponse:  # fmt: skip
+        view = ModelView(
+            system_instructions, input, model_settings, tools, output_schema, handoffs, tracing,
+            previous_response_id, conversation_id, prompt,
+        )  # fmt: skip
+        return (await self._call(view, stream=False)).value
+
+    @override
+    async def stream_response(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, system_instructions: Any, input: Any, model_settings: Any, tools: Any, output_schema: Any,
+        handoffs: Any, tracing: Any, previous_response_id: str | None = None,
+        conversation_id: str | None = None, prompt: Any = None,
+    ) -> AsyncIterator[Any]:  # fmt: skip
+        view = ModelView(
+            system_instructions, input, model_settings, tools, output_schema, handoffs, tracing,
+            previous_response_id, conversation_id, prompt,
+        )  # fmt: skip
+        reply = await self._call(view, stream=True)
+        async with aclosing(reply.value) as events:
+            async for event in events:
+                yield event
+
+    @override
+    def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
+        """The veto once our policies had the last word; else the advice of the model that failed."""
+        advice = retry_advice(request)
+        if advice is not None:
+            return advice
+        failed: Model = getattr(request.error, "_hanzo_model", None) or self._home.model
+        return failed.get_retry_advice(request)
+
+    def _models(self) -> list[Model]:
+        targets = [
+            t for p in self.stack.policies for t in getattr(p, "to", None) or () if isinstance(t, Target)
+        ]
+        return [self._home.model, *(self._model_of(target) for target in targets)]
+
+    @override
+    async def close(self) -> None:
+        """Close every model of the chain; the first failure is raised after all were asked."""
+        await _each([model.close for model in self._models()])
+
+    @override
+    async def _cleanup_on_run_end(self, owner: object) -> None:
+        await _each([lambda m=model: m._cleanup_on_run_end(owner) for model in self._models()])  # noqa: SLF001 # pyright: ignore
+
+    def __repr__(self) -> str:
+        return f"PolicyModel({self._home}, {self.stack!r})"
+
+
+async def _each(actions: Sequence[Callable[[], Any]]) -> None:
+    failures: list[Exception] = []
+    for action in actions:
+        try:
+            await action()
+        except Exception as error:  # noqa: BLE001 - every model is asked before the first failure is raised
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+class FallbackProvider(ModelProvider):
+    """Providers in a chain: when one's model fails, the next one's is asked, inside the same model call.
+
+        FallbackProvider([("gpt-4", primary), ("claude-3-sonnet", second), ("gpt-3.5-turbo", third)])
+
+    Unlike running the agent again, no tool runs twice.
+
+    Args:
+        chain: pairs of a model's name and the provider that has it. The name of the first is used when an
+            agent names no model; an agent's own name is asked of the first provider.
+        policies: as for `wrap`.
+
+    Raises:
+        ConfigError: the chain is empty or holds something else.
+    """
+
+    def __init__(self, chain: Sequence[tuple[str | None, ModelProvider]], *policies: Policy) -> None:
+        for entry in chain:
+            if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], ModelProvider)):  # pyright: ignore # noqa: PLR2004
+                raise ConfigError(
+                    f"FallbackProvider: expected (model name, provider) pairs, got {type(entry).__name__}; "
+                    "write FallbackProvider([(name, provider), ...])"
+                )
+        if not chain:
+            raise ConfigError("FallbackProvider: expected at least one (model name, provider) pair, got none")
+        self._chain = tuple(chain)
+        self._policies = policies
+        self._models: dict[str | None, PolicyModel] = {}
+
+    @override
+    def get_model(self, model_name: str | None) -> Model:
+        model = self._models.get(model_name)
+        if model is None:
+            (name, provider), *rest = self._chain
+            first = provider.get_model(model_name or name)
+            to = [Target(p.get_model(n), label=n) for n, p in rest]
+            policies = (*self._policies, Fallback(to=to)) if to else self._policies
+            model = self._models[model_name] = wrap(first, *policies)
+        return model
+
+    @override
+    async def aclose(self) -> None:
+        """Close every provider of the chain."""
+        await _each([provider.aclose for provider in dict.fromkeys(p for _, p in self._chain)])

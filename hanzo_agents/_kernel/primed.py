@@ -1,0 +1,147 @@
+"""A stream with its first useful event in hand, whose end is reported exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock
+from hanzo_agents.errors import DeadlineExceeded, HanzoError, StreamTruncated
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+
+__all__ = ["Primed", "finish_closing"]
+
+Batch = tuple[bool, list[Any]]
+
+
+class Primed:
+    """Holds a stream back until its commit point, then hands it on.
+
+    Args:
+        batches: pairs of "commits the stream" and the events to hand on; it raises unless the stream is whole.
+        close: starts releasing the connection, or returns None when there is nothing to release; what it
+            starts is finished even under cancellation.
+        finished: told the error that ended the stream, or None, and whether it was read to its end.
+    """
+
+    def __init__(
+        self,
+        batches: AsyncIterator[Batch],
+        *,
+        close: Callable[[], Awaitable[None] | None],
+        finished: Callable[[BaseException | None, bool], None],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.reading = False
+        self._batches = batches
+        self._close = close
+        self._finished = finished
+        self._clock = clock
+        self._over = False
+        self._held: list[Any] = []
+        self._until: float | None = None
+        self._idle: float | None = None
+
+    async def prime(self) -> None:
+        """Read up to the first useful event. What came before it is held."""
+        self.reading = True
+        try:
+            async for useful, events in self._batches:
+                self._held.extend(events)
+                if useful:
+                    return
+            raise StreamTruncated("the stream ended without an answer", code="stream_truncated")
+        except BaseException as error:
+            self._end(error, complete=False)
+            await self._release()
+            raise
+        finally:
+            self.reading = False
+
+    async def events(self) -> AsyncGenerator[Any]:
+        """Everything, from the first event on."""
+        complete = False
+        failure: BaseException | None = None
+        try:
+            held, self._held = self._held, []
+            for event in held:
+                yield event
+            while True:
+                try:
+                    _, events = await self._next()
+                except StopAsyncIteration:
+                    break
+                for event in events:
+                    yield event
+            complete = True
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self._end(failure, complete=complete)
+            await self._release()
+
+    def bound(self, until: float | None, idle: float | None) -> None:
+        """Limit what follows acceptance: a time by which the stream must end, and seconds between events."""
+        self._until, self._idle = until, idle
+
+    def left(self) -> None:
+        """The reader left before the end."""
+        self._end(None, complete=False)
+
+    async def _next(self) -> Batch:
+        self.reading = True
+        try:
+            if self._until is None and self._idle is None:
+                return await anext(self._batches)
+            return await self._in_time()
+        finally:
+            self.reading = False
+
+    async def _in_time(self) -> Batch:
+        when = self._until
+        if self._idle is not None:
+            stalled = self._clock.now() + self._idle
+            when = stalled if when is None else min(when, stalled)
+        try:
+            async with self._clock.timeout_at(when):
+                return await anext(self._batches)
+        except TimeoutError as error:
+            if isinstance(error, HanzoError):
+                raise
+            why = "at the deadline" if when == self._until else f"after {self._idle:g} s without an event"
+            raise DeadlineExceeded(f"the stream was abandoned {why}", code="deadline") from None
+
+    async def _release(self) -> None:
+        closing = self._close()
+        if closing is not None:
+            await finish_closing(closing)
+
+    def _end(self, error: BaseException | None, *, complete: bool) -> None:
+        if not self._over:
+            self._over = True
+            self._finished(error, complete)
+
+
+_closing: set[asyncio.Future[Any]] = set()
+
+
+async def finish_closing(closing: Awaitable[None]) -> None:
+    """Await a release to its end, even if we are cancelled meanwhile.
+
+    The SDK cancels a call that times out twice, the second time while it cleans up.
+    """
+    task = asyncio.ensure_future(closing)
+    _closing.add(task)
+    task.add_done_callback(_closed)
+    await asyncio.shield(task)
+
+
+def _closed(task: asyncio.Future[Any]) -> None:
+    _closing.discard(task)
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,232 @@
+"""The Agents SDK's side: a ModelProvider whose every model call runs through the stack."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from agents import ModelProvider
+from typing_extensions import override
+
+from hanzo_agents._agents.models import ChatModel, HanzoModel, ResponsesModel
+from hanzo_agents._agents.tracer import AgentsTracer
+from hanzo_agents._agents.wrap import FallbackProvider, PolicyModel, wrap
+from hanzo_agents._kernel.stack import Policy, Stack, arrange
+from hanzo_agents._kernel.target import Target
+from hanzo_agents.client import AsyncHanzo, default_policies
+from hanzo_agents.errors import ConfigError
+from hanzo_agents.policies.fallback import Fallback
+from hanzo_agents.policies.trace import bridge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from agents import Model
+
+    from hanzo_agents.node import LocalNode
+
+__all__ = [
+    "FallbackProvider",
+    "HanzoModel",
+    "HanzoModelProvider",
+    "PolicyModel",
+    "get_hanzo_provider",
+    "get_provider",
+    "wrap",
+]
+
+bridge(AgentsTracer())
+
+
+class HanzoModelProvider(ModelProvider):
+    """Sends every model call of a run through the Hanzo router.
+
+        provider = HanzoModelProvider()
+        await Runner.run(agent, "Hello!", run_config=RunConfig(model_provider=provider))
+
+    One provider serves any number of event loops and threads.
+
+    Args:
+        base_url: the router's address with `/v1`; HANZO_ROUTER_URL by default.
+        api_key: its key; HANZO_API_KEY by default, and only together with that URL.
+        model: used when an agent names none; HANZO_MODEL by default.
+        fallbacks: model names or `Target`s to try, in order, when the agent's model fails.
+        policies: None for the default stack (Trace, Deadline, Retry); a list adds to it, a policy of the same
+            class replacing its default; `[]` turns all off; a `Stack` is exact.
+        api: "chat" (Chat Completions) or "responses".
+        headers: sent with every request to the router, and to no other endpoint.
+        user_id: whom the run is for; sent as `user` and as X-User-ID.
+        metadata: sent as `metadata`; the router reads `tags` in it.
+        timeout: seconds a single read may take, or an `httpx2.Timeout`; `Deadline` bounds the whole call.
+        http_client: an `httpx2` (or `httpx`) AsyncClient of your own. It serves one event loop only.
+        env_file: a .env file to read settings from; never read unasked.
+        allow_insecure: permit plain http to other machines.
+        client: further settings of `AsyncHanzo`: `proxy`, `verify`, `cert`, `max_response_bytes`.
+
+    Raises:
+        ConfigError: a setting is missing or wrong; nothing was sent.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        model: str | None = None,
+        fallbacks: Sequence[str | Target] = (),
+        policies: Iterable[Policy] | Stack | None = None,
+        api: Literal["chat", "responses"] = "chat",
+        headers: Mapping[str, str] | None = None,
+        user_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        http_client: Any = None,
+        env_file: str | Path | None = None,
+        allow_insecure: bool = False,
+        **client: Any,
+    ) -> None:
+        if api not in {"chat", "responses"}:
+            raise ConfigError(f'api: expected "chat" or "responses", got {api!r}')
+        extra = [Fallback(to=fallbacks)] if fallbacks else ()
+        stack = arrange(policies, default=default_policies(), extra=extra)
+        self._lifted = stack if _has_foreign(stack) else None
+        if timeout is not None:
+            client["timeout"] = timeout
+        self._client = AsyncHanzo(
+            base_url, api_key, model=model, policies=Stack() if self._lifted else stack, headers=headers,
+            user_id=user_id, metadata=metadata, http_client=http_client, env_file=env_file,
+            allow_insecure=allow_insecure, **client,
+        )  # fmt: skip
+        self._api = api
+        self._models: dict[str, Model] = {}
+        self._lock = threading.Lock()
+        self._node: LocalNode | None = None
+
+    @classmethod
+    def local(cls, *, model: str | None = None, **settings: Any) -> Self:
+        """The embedded node: a small real model on this machine, with no key and no network.
+
+        The first call starts the node (about a second); providers in one process share it.
+
+        Args:
+            model: a model of the node; its only one by default.
+            settings: as for the constructor, without `base_url` and `api_key`.
+
+        Raises:
+            ConfigError: the extra `local` or the weights are not installed; the message says what to type.
+        """
+        for name in ("base_url", "api_key", "env_file"):
+            if name in settings:
+                raise ConfigError(f"{name}: the embedded node needs none; leave it out of .local()")
+        from hanzo_agents.node import LocalNode
+
+        node = LocalNode.shared()
+        provider = cls(node.base_url, "local", model=model or node.models[0], **settings)
+        provider._node = node
+        return provider
+
+    @property
+    def client(self) -> AsyncHanzo:
+        """The OpenAI client under the models; it runs the same stack."""
+        return self._client
+
+    @override
+    def get_model(self, model_name: str | None) -> HanzoModel | PolicyModel:
+        """The model of that name, the same object each time. No I/O.
+
+        Raises:
+            ConfigError: no name was given and the provider has no default.
+        """
+        name = model_name or self._client.default_model
+        if name is None:
+            raise ConfigError(
+                "model: expected a model's name; set Agent(model=...), HanzoModelProvider(model=...) or HANZO_MODEL"
+            )
+        with self._lock:
+            model = self._models.get(name)
+            if model is None:
+                model = self._models[name] = self._make(name)
+            return model  # type: ignore[return-value] # pyright: ignore[reportReturnType]
+
+    def _make(self, name: str) -> Model:
+        if self._lifted is None:
+            return self._bare(name)
+        return PolicyModel(self._bare(name), self._lifted, resolve=self._resolve)
+
+    def _bare(self, name: str, client: AsyncHanzo | None = None) -> HanzoModel:
+        if self._api == "responses":
+            return ResponsesModel(name, client or self._client)
+        return ChatModel(name, client or self._client)
+
+    def _resolve(self, target: Target) -> Model:
+        """The model behind a named target of a chain that also holds model objects."""
+        if target.base_url is None:
+            return self._bare(target.name)
+        return self._bare(target.name, self._client._sibling(target))  # type: ignore[arg-type] # noqa: SLF001 # pyright: ignore[reportPrivateUsage, reportArgumentType]
+
+    async def health(self) -> bool:
+        """Whether the router answers. Asks `/health/liveliness`, which calls no deployment.
+
+        Raises:
+            openai.APIConnectionError: nothing is listening.
+        """
+        import httpx2
+
+        root = self._client.base_url.copy_with(path="/")
+        for path in ("health/liveliness", "health"):
+            if path == "health" and self._node is None:
+                return await self._lists_models()
+            response: httpx2.Response = await self._client.get(
+                f"{root}{path}", cast_to=httpx2.Response, options={"headers": {}}
+            )
+            if response.is_success:
+                return True
+        return False
+
+    async def list_models(self) -> list[str]:
+        """The names of the models that the router offers."""
+        return [model.id for model in (await self._client.models.list()).data]
+
+    @override
+    async def aclose(self) -> None:
+        """Close this event loop's connections. Safe to repeat; the shared node stays for other providers."""
+        await self._client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._client.base_url)!r}, model={self._client.default_model!r}, api={self._api!r}, {self._lifted or self._client.stack!r})"
+
+
+def _has_foreign(stack: Stack) -> bool:
+    return any(
+        isinstance(target, Target) and target.foreign
+        for policy in stack.policies
+        for target in getattr(policy, "to", None) or ()
+    )
+
+
+_shared: HanzoModelProvider | None = None
+_shared_lock = threading.Lock()
+
+
+def get_hanzo_provider() -> HanzoModelProvider:
+    """The process's shared provider, made from the environment at the first call.
+
+    Raises:
+        ConfigError: HANZO_ROUTER_URL or HANZO_API_KEY is not set.
+    """
+    global _shared  # noqa: PLW0603 - one connection pool a process is the point
+    with _shared_lock:
+        if _shared is None:
+            _shared = HanzoModelProvider()
+        return _shared
+
+
+get_provider = get_hanzo_provider
+"""The same, by its shorter name."""

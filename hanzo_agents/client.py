@@ -11,14 +11,15 @@ from openai import AsyncOpenAI, NotGiven, Omit, not_given
 from openai._constants import RAW_RESPONSE_HEADER
 from typing_extensions import override
 
+from hanzo_agents._kernel.shapes import as_dict
 from hanzo_agents._kernel.stack import Policy, Stack, arrange
-from hanzo_agents._kernel.target import Target
 from hanzo_agents._version import __version__
 from hanzo_agents._wire.chat import CHAT
-from hanzo_agents._wire.compose import Extras, Labels
+from hanzo_agents._wire.compose import Extras
 from hanzo_agents._wire.delivery import deliver, deliver_raw, raw_mode
 from hanzo_agents._wire.embeddings import EMBEDDINGS
 from hanzo_agents._wire.engine import Engine
+from hanzo_agents._wire.labels import Labels
 from hanzo_agents._wire.plain import PlainRequests, scrubbed
 from hanzo_agents._wire.redact import Secrets
 from hanzo_agents._wire.resources import HanzoChat, HanzoResponses
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openai._models import FinalRequestOptions
+
+    from hanzo_agents._kernel.target import Target
 
 __all__ = ["AsyncHanzo", "default_policies"]
 
@@ -62,8 +65,8 @@ class AsyncHanzo(AsyncOpenAI):
             `[]` turns all off; a `Stack` is exact.
         fallbacks: model names or `Target`s to try when the first target fails.
         headers: sent with every request to this endpoint, and to no other.
-        user_id: whom the call is for; sent as `user`, and as X-User-ID.
-        metadata: sent as `metadata`; the router reads `tags` in it.
+        user_id: whom the calls are for, in the router's log and the provider's.
+        metadata: plain JSON for the router's log; `tags`, a list of strings, is what it groups spend by.
         timeout: seconds a single read may take, or an `httpx2.Timeout`; `Deadline` bounds the whole call.
         http_client: an `httpx2` (or `httpx`) AsyncClient to use instead of ours. It serves one event loop only,
             and stays yours to close.
@@ -120,7 +123,9 @@ class AsyncHanzo(AsyncOpenAI):
             base_url = settings.base_url
             api_key = api_key if callable(api_key) else settings.api_key.get_secret_value()
             http_client = http_client or _http_client(proxy, verify, cert)
-            default_headers = _default_headers(headers, default_headers, user_id)
+            default_headers = _default_headers(
+                {**_inherit.labels.headers(), **(default_headers or {}), **(headers or {})}
+            )
         retries = 2 if isinstance(max_retries, NotGiven) else max_retries
         super().__init__(
             api_key=api_key, base_url=base_url, timeout=timeout, max_retries=retries,
@@ -162,7 +167,7 @@ class AsyncHanzo(AsyncOpenAI):
 
     @property
     @override
-    def chat(self) -> HanzoChat:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+    def chat(self) -> HanzoChat:  # pyright: ignore[reportIncompatibleVariableOverride]
         resource = self.__dict__.get("_chat")
         if resource is None:
             resource = self.__dict__["_chat"] = HanzoChat(self)
@@ -170,7 +175,7 @@ class AsyncHanzo(AsyncOpenAI):
 
     @property
     @override
-    def responses(self) -> HanzoResponses:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+    def responses(self) -> HanzoResponses:  # pyright: ignore[reportIncompatibleVariableOverride]
         resource = self.__dict__.get("_responses")
         if resource is None:
             resource = self.__dict__["_responses"] = HanzoResponses(self)
@@ -178,25 +183,23 @@ class AsyncHanzo(AsyncOpenAI):
 
     @property
     @override
-    def realtime(self) -> Any:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
-        raise ConfigError(
-            "realtime: WebSocket sessions bypass the policies and are not supported; use openai"
-        )
+    def realtime(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        raise ConfigError("realtime: WebSocket sessions bypass the policies and are not supported; use openai")
 
     @override
-    async def request(  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+    async def request(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
         """The funnel of every OpenAI resource (see docs/architecture.md)."""
         dialect = _DIALECTS.get(options.url) if options.method.lower() == "post" else None
-        body: Any = options.json_data
-        if dialect is None or not isinstance(body, dict) or options.files:
+        body = as_dict(options.json_data)
+        if dialect is None or not isinstance(options.json_data, dict) or options.files:
             return await self._plain_request(cast_to, options, stream=stream, stream_cls=stream_cls)
         mode = raw_mode(options)
         cast_to = self._maybe_override_cast_to(cast_to, options)
         sent = _without_raw_header(options)
         if options.extra_json:
-            body = {**body, **options.extra_json}  # type: ignore[dict-item]
+            body = {**body, **as_dict(options.extra_json)}
             sent.extra_json = None
         reply = await self._engine.run(dialect, dialect.view(body), Extras(sent), stream=stream)
         value = deliver(reply)
@@ -204,9 +207,7 @@ class AsyncHanzo(AsyncOpenAI):
             value = options.post_parser(value)
         if mode is None:
             return value
-        return deliver_raw(
-            reply, mode, self, cast_to=cast_to, options=options, stream_cls=stream_cls, value=value
-        )
+        return deliver_raw(reply, mode, self, cast_to=cast_to, options=options, stream_cls=stream_cls, value=value)
 
     async def _plain_request(
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool, stream_cls: Any
@@ -215,14 +216,12 @@ class AsyncHanzo(AsyncOpenAI):
         once = super().request
 
         async def request() -> Any:
-            return await once(cast_to, options, stream=stream, stream_cls=stream_cls)  # type: ignore[call-overload]
+            return await once(cast_to, options, stream=stream, stream_cls=stream_cls)
 
-        return await self._plain.run(
-            options.method, options.url, lambda: scrubbed(self, self._secrets, request)
-        )
+        return await self._plain.run(options.method, options.url, lambda: scrubbed(self, self._secrets, request))
 
     @override
-    def copy(  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+    def copy(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         *,
         max_retries: int | NotGiven = not_given,
@@ -243,7 +242,7 @@ class AsyncHanzo(AsyncOpenAI):
             kept = kept.with_retries(max_retries)
         return super().copy(max_retries=max_retries, _extra_kwargs={"_inherit": kept}, **options)
 
-    with_options = copy  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
+    with_options = copy  # pyright: ignore[reportAssignmentType]
 
     def _sibling(self, target: Target) -> AsyncOpenAI:
         """A client for another endpoint on the same connections; only time limits are shared."""
@@ -268,7 +267,9 @@ class AsyncHanzo(AsyncOpenAI):
         return self._client.is_closed
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={str(self.base_url)!r}, model={self.default_model!r}, {self.stack!r})"
+        return (
+            f"{type(self).__name__}(base_url={str(self.base_url)!r}, model={self.default_model!r}, {self.stack!r})"
+        )
 
 
 class _Inherited:
@@ -323,16 +324,13 @@ def _http_client(proxy: str | None, verify: ssl.SSLContext | bool, cert: str | N
     )
 
 
-def _default_headers(
-    headers: Mapping[str, str] | None, more: Mapping[str, str] | None, user_id: str | None
-) -> dict[str, str]:
-    merged = {**({"X-User-ID": user_id} if user_id else {}), **(more or {}), **(headers or {})}
-    for name, value in merged.items():
+def _default_headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
         if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"headers: expected strings, {name} is {type(value).__name__}")
         if not value.isascii() or any(c in value for c in "\r\n\0"):
             raise ConfigError(f"headers: {name} has characters that a header cannot carry")
-    return merged
+    return headers
 
 
 def _without_raw_header(options: FinalRequestOptions) -> FinalRequestOptions:

@@ -21,7 +21,7 @@ which the Agents SDK's stock retry policies classify an error. All of them pickl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from openai import OpenAIError
 
@@ -191,7 +191,8 @@ class AllProvidersFailed(HanzoError, ExceptionGroup[Exception]):
 
     failures: tuple[Failure, ...]
 
-    def __new__(cls, failures: Sequence[Failure]) -> AllProvidersFailed:
+    def __new__(cls, failures: Sequence[Failure]) -> Self:
+        """An exception group takes its parts at birth."""
         return ExceptionGroup.__new__(cls, _summary(failures), [failure.error for failure in failures])
 
     def __init__(self, failures: Sequence[Failure]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import httpx2
+import openai
 from agents import ModelProvider
 from typing_extensions import override
 
@@ -14,7 +16,7 @@ from hanzo_agents._agents.wrap import FallbackProvider, PolicyModel, wrap
 from hanzo_agents._kernel.stack import Policy, Stack, arrange
 from hanzo_agents._kernel.target import Target
 from hanzo_agents.client import AsyncHanzo, default_policies
-from hanzo_agents.errors import ConfigError
+from hanzo_agents.errors import ConfigError, InvalidResponse
 from hanzo_agents.policies.fallback import Fallback
 from hanzo_agents.policies.trace import bridge
 
@@ -56,8 +58,8 @@ class HanzoModelProvider(ModelProvider):
             class replacing its default; `[]` turns all off; a `Stack` is exact.
         api: "chat" (Chat Completions) or "responses".
         headers: sent with every request to the router, and to no other endpoint.
-        user_id: whom the run is for; sent as `user` and as X-User-ID.
-        metadata: sent as `metadata`; the router reads `tags` in it.
+        user_id: whom the run is for, in the router's log and the provider's.
+        metadata: plain JSON for the router's log; `tags`, a list of strings, is what it groups spend by.
         timeout: seconds a single read may take, or an `httpx2.Timeout`; `Deadline` bounds the whole call.
         http_client: an `httpx2` (or `httpx`) AsyncClient of your own. It serves one event loop only.
         env_file: a .env file to read settings from; never read unasked.
@@ -99,7 +101,7 @@ class HanzoModelProvider(ModelProvider):
             allow_insecure=allow_insecure, **client,
         )  # fmt: skip
         self._api = api
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, HanzoModel | PolicyModel] = {}
         self._lock = threading.Lock()
         self._node: LocalNode | None = None
 
@@ -141,15 +143,16 @@ class HanzoModelProvider(ModelProvider):
         name = model_name or self._client.default_model
         if name is None:
             raise ConfigError(
-                "model: expected a model's name; set Agent(model=...), HanzoModelProvider(model=...) or HANZO_MODEL"
+                "model: expected a model's name; "
+                "set Agent(model=...), HanzoModelProvider(model=...) or HANZO_MODEL"
             )
         with self._lock:
             model = self._models.get(name)
             if model is None:
                 model = self._models[name] = self._make(name)
-            return model  # type: ignore[return-value] # pyright: ignore[reportReturnType]
+            return model
 
-    def _make(self, name: str) -> Model:
+    def _make(self, name: str) -> HanzoModel | PolicyModel:
         if self._lifted is None:
             return self._bare(name)
         return PolicyModel(self._bare(name), self._lifted, resolve=self._resolve)
@@ -166,23 +169,25 @@ class HanzoModelProvider(ModelProvider):
         return self._bare(target.name, self._client._sibling(target))  # type: ignore[arg-type] # noqa: SLF001 # pyright: ignore[reportPrivateUsage, reportArgumentType]
 
     async def health(self) -> bool:
-        """Whether the router answers. Asks `/health/liveliness`, which calls no deployment.
+        """Whether the router answers, asked once, without a retry.
+
+        Asks `/health/liveliness` (the embedded node: `/health`), never the router's `/health`, which calls every
+        deployment. A gateway without that page is healthy when it lists its models.
 
         Raises:
             openai.APIConnectionError: nothing is listening.
         """
-        import httpx2
-
-        root = self._client.base_url.copy_with(path="/")
-        for path in ("health/liveliness", "health"):
-            if path == "health" and self._node is None:
-                return await self._lists_models()
-            response: httpx2.Response = await self._client.get(
-                f"{root}{path}", cast_to=httpx2.Response, options={"headers": {}}
-            )
-            if response.is_success:
-                return True
-        return False
+        path = "/health" if self._node is not None else "/health/liveliness"
+        once = self._client.with_options(max_retries=0)
+        url = once.base_url.copy_with(raw_path=path.encode())
+        try:
+            try:
+                await once.get(str(url), cast_to=httpx2.Response)
+            except openai.NotFoundError:
+                await once.models.list()
+        except (openai.APIStatusError, InvalidResponse):
+            return False
+        return True
 
     async def list_models(self) -> list[str]:
         """The names of the models that the router offers."""
@@ -200,7 +205,11 @@ class HanzoModelProvider(ModelProvider):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self._client.base_url)!r}, model={self._client.default_model!r}, api={self._api!r}, {self._lifted or self._client.stack!r})"
+        stack = self._lifted or self._client.stack
+        return (
+            f"{type(self).__name__}({str(self._client.base_url)!r}, model={self._client.default_model!r}, "
+            f"api={self._api!r}, {stack!r})"
+        )
 
 
 def _has_foreign(stack: Stack) -> bool:

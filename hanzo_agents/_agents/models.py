@@ -55,10 +55,10 @@ class HanzoModel(Model):
                 args = (*args[:2], mended, *args[3:])
         timeout = settings.timeout
         if timeout is None:
-            return await super()._fetch_response(*args, **kwargs)  # type: ignore[misc] # pyright: ignore
+            return await super()._fetch_response(*args, **kwargs)  # type: ignore[misc] # pyright: ignore[reportUnknownVariableType, reportAttributeAccessIssue, reportUnknownMemberType]
         token = caller_deadline.set(current_clock().now() + timeout)
         try:
-            return await super()._fetch_response(*args, **kwargs)  # type: ignore[misc] # pyright: ignore
+            return await super()._fetch_response(*args, **kwargs)  # type: ignore[misc] # pyright: ignore[reportUnknownVariableType, reportAttributeAccessIssue, reportUnknownMemberType]
         finally:
             caller_deadline.reset(token)
 

@@ -121,7 +121,7 @@ def _adopt(record: Attempt, legs: list[Journal]) -> None:
 def _sign(error: Exception, model: Model) -> None:
     """Remember on the error whose it is, so that retry advice is asked of the right model."""
     try:
-        error._hanzo_model = model  # type: ignore[attr-defined] # noqa: SLF001 # pyright: ignore
+        error._hanzo_model = model  # type: ignore[attr-defined] # noqa: SLF001 # pyright: ignore[reportAttributeAccessIssue]
     except AttributeError:
         return
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hanzo_agents._kernel.shapes import as_dict, dicts, media_in, texts_in
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
@@ -38,33 +40,23 @@ class ModelView:
     def messages(self) -> Sequence[Mapping[str, Any]]:
         if isinstance(self.input, str):
             return ({"role": "user", "content": self.input},)
-        return [item for item in self.input if isinstance(item, dict)]
+        return dicts(self.input)
 
     @property
     def text(self) -> str:
         parts = [self.system_instructions or ""]
         for item in self.messages:
-            content = item.get("content")
-            if isinstance(content, str):
-                parts.append(content)
-            elif isinstance(content, list):
-                parts.extend(str(part.get("text") or "") for part in content if isinstance(part, dict))
+            parts.extend(texts_in(item))
             parts.extend(str(item[key]) for key in ("arguments", "output") if item.get(key))
         return "\n".join(parts)
 
     @property
     def needs(self) -> frozenset[str]:
-        needs: set[str] = set()
+        needs = media_in(self.messages)
         if self.tools or self.handoffs:
             needs.add("tools")
         if self.output_schema is not None and not self.output_schema.is_plain_text():
             needs.add("json_schema")
-        for item in self.messages:
-            content = item.get("content")
-            for part in content if isinstance(content, list) else ():
-                kind = part.get("type") if isinstance(part, dict) else None
-                if kind in {"input_image", "input_audio"}:
-                    needs.add("vision" if kind == "input_image" else "audio")
         return frozenset(needs)
 
     @property
@@ -79,7 +71,7 @@ class ModelView:
         if isinstance(self.input, str):
             return self
         # Reasoning of another model (encrypted, or by its ids) means nothing to this one.
-        kept = [i for i in self.input if not (isinstance(i, dict) and i.get("type") == "reasoning")]
+        kept = [item for item in self.input if as_dict(item).get("type") != "reasoning"]
         return replace(self, input=kept)
 
     def with_max_output(self, tokens: int) -> ModelView:

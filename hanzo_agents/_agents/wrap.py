@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from agents import Model, ModelProvider
 from agents.models._retry_runtime import should_disable_provider_managed_retries
@@ -35,7 +36,7 @@ __all__ = ["FallbackProvider", "PolicyModel", "wrap"]
 Resolve = Callable[[Target], Model]
 
 
-def wrap(model: Model, *policies: Policy) -> PolicyModel:
+def wrap(model: Model, *policies: Policy | Stack) -> PolicyModel:
     """Put policies around a model: LiteLLM's, Bedrock's, a `ScriptedModel`, any `agents.Model`.
 
     Args:
@@ -47,10 +48,12 @@ def wrap(model: Model, *policies: Policy) -> PolicyModel:
     """
     if not isinstance(model, Model):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"wrap: expected an agents.Model, got {type(model).__name__}")
-    if len(policies) == 1 and isinstance(policies[0], Stack):
-        stack = policies[0]
-    else:
-        stack = arrange(list(policies) or None, default=default_policies())
+    exact = [policy for policy in policies if isinstance(policy, Stack)]
+    if exact and len(policies) > 1:
+        raise ConfigError("wrap: a Stack is exact; give it alone, or policies without it")
+    stack = (
+        exact[0] if exact else arrange(cast("tuple[Policy, ...]", policies) or None, default=default_policies())
+    )
     return PolicyModel(model, stack, resolve=_nowhere)
 
 
@@ -77,7 +80,8 @@ class PolicyModel(Model):
 
     def _model_of(self, target: Target) -> Model:
         if target.foreign:
-            return target.model
+            foreign: Model = target.model
+            return foreign
         key = (target.model, target.base_url, target.api_key)
         model = self._resolved.get(key)
         if model is None:
@@ -117,7 +121,8 @@ class PolicyModel(Model):
             system_instructions, input, model_settings, tools, output_schema, handoffs, tracing,
             previous_response_id, conversation_id, prompt,
         )  # fmt: skip
-        return (await self._call(view, stream=False)).value
+        response: ModelResponse = (await self._call(view, stream=False)).value
+        return response
 
     @override
     async def stream_response(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -144,9 +149,7 @@ class PolicyModel(Model):
         return failed.get_retry_advice(request)
 
     def _models(self) -> list[Model]:
-        targets = [
-            t for p in self.stack.policies for t in getattr(p, "to", None) or () if isinstance(t, Target)
-        ]
+        targets = [t for p in self.stack.policies for t in getattr(p, "to", None) or () if isinstance(t, Target)]
         return [self._home.model, *(self._model_of(target) for target in targets)]
 
     @override
@@ -156,7 +159,7 @@ class PolicyModel(Model):
 
     @override
     async def _cleanup_on_run_end(self, owner: object) -> None:
-        await _each([lambda m=model: m._cleanup_on_run_end(owner) for model in self._models()])  # noqa: SLF001 # pyright: ignore
+        await _each([partial(model._cleanup_on_run_end, owner) for model in self._models()])  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     def __repr__(self) -> str:
         return f"PolicyModel({self._home}, {self.stack!r})"
@@ -191,7 +194,7 @@ class FallbackProvider(ModelProvider):
 
     def __init__(self, chain: Sequence[tuple[str | None, ModelProvider]], *policies: Policy) -> None:
         for entry in chain:
-            if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], ModelProvider)):  # pyright: ignore # noqa: PLR2004
+            if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], ModelProvider)):  # pyright: ignore[reportUnnecessaryIsInstance, reportUnnecessaryComparison] # noqa: PLR2004
                 raise ConfigError(
                     f"FallbackProvider: expected (model name, provider) pairs, got {type(entry).__name__}; "
                     "write FallbackProvider([(name, provider), ...])"

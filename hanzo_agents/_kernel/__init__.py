@@ -1,0 +1,1 @@
+"""The core: a call, a reply, and the stack between them. Knows nothing of HTTP, OpenAI or agents."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock
 from hanzo_agents._kernel.journal import Decision, Journal
-from hanzo_agents._kernel.target import Target
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.reply import Reply
+    from hanzo_agents._kernel.target import Target
 
 __all__ = ["Call", "Predicate", "Send", "View"]
 

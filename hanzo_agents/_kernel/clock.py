@@ -7,15 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hanzo_agents.errors import ConfigError
 
-__all__ = ["SYSTEM_CLOCK", "Clock", "Duration", "SystemClock", "current_clock", "seconds", "using_clock"]
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = [
+    "SYSTEM_CLOCK",
+    "Clock",
+    "Duration",
+    "SystemClock",
+    "current_clock",
+    "seconds",
+    "seconds_of",
+    "using_clock",
+]
 
 Duration = float | timedelta
 """Seconds, or a timedelta."""
@@ -78,7 +89,7 @@ def current_clock() -> Clock:
 
 
 @contextmanager
-def using_clock(clock: Clock) -> Iterator[None]:
+def using_clock(clock: Clock) -> Generator[None]:
     """Have calls begun in the block, and in tasks started there, go by `clock`."""
     token = _clock.set(clock)
     try:
@@ -98,8 +109,13 @@ def seconds(name: str, value: Duration | None, *, zero: bool = True) -> float | 
     if isinstance(value, timedelta):
         value = value.total_seconds()
     wanted = "a number of seconds >= 0" if zero else "a number of seconds > 0"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"{name}: expected {wanted} or a timedelta, got {type(value).__name__}")
     if not 0 <= value < float("inf") or (not zero and value == 0):
         raise ConfigError(f"{name}: expected {wanted}, got {value!r}")
     return float(value)
+
+
+def seconds_of(value: Duration) -> float:
+    """A checked duration in seconds."""
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)

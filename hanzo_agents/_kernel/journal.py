@@ -66,7 +66,7 @@ class Attempt:
     status_code: int | None = None
     request_id: str | None = None
     usage: Usage | None = None
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
     cache_hit: bool = False
     error: BaseException | None = None
     sent: bool = True

@@ -52,7 +52,7 @@ class Primed:
                 self._held.extend(events)
                 if useful:
                     return
-            raise StreamTruncated("the stream ended without an answer", code="stream_truncated")
+            raise _unanswered()  # noqa: TRY301 - the same end as any other failure to prime
         except BaseException as error:
             self._end(error, complete=False)
             await self._release()
@@ -125,6 +125,10 @@ class Primed:
         if not self._over:
             self._over = True
             self._finished(error, complete)
+
+
+def _unanswered() -> StreamTruncated:
+    return StreamTruncated("the stream ended without an answer", code="stream_truncated")
 
 
 _closing: set[asyncio.Future[Any]] = set()

@@ -7,7 +7,7 @@ event in hand. What outlives acceptance (permits, reservations, verdicts, spans)
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.journal import Cost
@@ -32,7 +32,7 @@ class Settled:
     """
 
     usage: Usage | None = None
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
     error: BaseException | None = None
     complete: bool = True
 

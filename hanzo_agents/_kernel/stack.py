@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -77,7 +77,7 @@ class Stack:
             send = _layer(policy, send)
         return send
 
-    def __iter__(self) -> Iterable[Policy]:  # type: ignore[misc]
+    def __iter__(self) -> Iterator[Policy]:
         return iter(self.policies)
 
     def __len__(self) -> int:
@@ -169,9 +169,9 @@ _TOGETHER = {
 
 
 def _misplaced(policies: tuple[Policy, ...]) -> list[tuple[str, str, str]]:
-    found: list[tuple[str, str, str]] = []
-    for index, outer in enumerate(policies):
-        for inner in policies[index + 1 :]:
-            if why := _TOGETHER.get((_place(outer), _place(inner))):
-                found.append((_name(outer), _name(inner), why))
-    return found
+    return [
+        (_name(outer), _name(inner), why)
+        for index, outer in enumerate(policies)
+        for inner in policies[index + 1 :]
+        if (why := _TOGETHER.get((_place(outer), _place(inner))))
+    ]

@@ -56,9 +56,7 @@ class Target:
         object.__setattr__(self, "lacks", frozenset(self.lacks))
         if unknown := self.lacks - CAPABILITIES:
             raise ConfigError(f"Target.lacks: expected some of {sorted(CAPABILITIES)}, got {sorted(unknown)}")
-        if self.context_window is not None and (
-            isinstance(self.context_window, bool) or self.context_window <= 0
-        ):
+        if self.context_window is not None and (isinstance(self.context_window, bool) or self.context_window <= 0):
             raise ConfigError(f"Target.context_window: expected tokens > 0, got {self.context_window!r}")
 
     @property

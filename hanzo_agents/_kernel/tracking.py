@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hanzo_agents._kernel.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["open_journal", "track", "track_only"]
 
@@ -17,7 +17,7 @@ _tracked: ContextVar[tuple[list[Journal], ...]] = ContextVar("hanzo_agents_track
 
 
 @contextmanager
-def track() -> Iterator[list[Journal]]:
+def track() -> Generator[list[Journal]]:
     """Collect the journal of every model call made in the block, also in tasks started inside it.
 
     Blocks nest: an outer one sees the calls of an inner one. Journals hold facts (model, attempts, tokens,
@@ -32,7 +32,7 @@ def track() -> Iterator[list[Journal]]:
 
 
 @contextmanager
-def track_only(journals: list[Journal]) -> Iterator[None]:
+def track_only(journals: list[Journal]) -> Generator[None]:
     """Send journals opened in the block to `journals` alone: the calls are legs of one that is tracked already."""
     token = _tracked.set((journals,))
     try:

@@ -1,0 +1,1 @@
+"""The OpenAI edge: requests out, checked replies in."""

@@ -13,7 +13,8 @@ from openai._httpx2 import request_exceptions
 from hanzo_agents._kernel.journal import Attempt, Cost, Usage
 from hanzo_agents._kernel.primed import Primed
 from hanzo_agents._kernel.reply import Reply, Settled
-from hanzo_agents._wire.compose import Composer, Labels
+from hanzo_agents._kernel.shapes import as_dict
+from hanzo_agents._wire.compose import Composer
 from hanzo_agents._wire.facts import estimate_tokens, note_headers, note_usage, usage_of
 from hanzo_agents._wire.failures import (
     connection_error,
@@ -22,6 +23,7 @@ from hanzo_agents._wire.failures import (
     reported_error,
     status_error,
 )
+from hanzo_agents._wire.labels import Labels
 from hanzo_agents._wire.reading import Parser, read_body
 from hanzo_agents._wire.redact import Secrets
 from hanzo_agents._wire.stream import EventReader, HanzoStream, close_response, hear_closing
@@ -30,7 +32,8 @@ from hanzo_agents.policies.classify import not_sent
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
-    from hanzo_agents._wire.compose import Extras
+    from hanzo_agents._kernel.shapes import as_dict
+from hanzo_agents._wire.compose import Extras
     from hanzo_agents._wire.dialect import Dialect, RequestView
 
 __all__ = ["Endpoint", "Exchange"]
@@ -53,7 +56,7 @@ class Endpoint:
 
     client: AsyncOpenAI
     limit: int
-    labels: Labels = Labels()
+    labels: Labels = field(default_factory=Labels)
     secrets: Secrets = field(init=False)
     parser: Parser = field(init=False)
     composer: Composer = field(init=False)
@@ -79,7 +82,7 @@ class Endpoint:
                 check(call)
             response = await self._send(call, exchange)
             record.status_code = response.status_code
-            note_headers(record, response.headers)
+            note_headers(record, response.headers, stream=exchange.stream)
             if exchange.stream:
                 return await self._accept_stream(call, exchange, response, record)
             return await self._accept_value(call, exchange, response, record)
@@ -91,6 +94,7 @@ class Endpoint:
         request = await self.composer.compose(call.view, exchange.dialect, exchange.extras)  # type: ignore[arg-type]
         http: Any = self.client._client  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         failure: Exception | None = None
+        response: Any = None
         try:
             response = await http.send(request, stream=True, follow_redirects=False)
         except request_exceptions() as error:
@@ -109,7 +113,9 @@ class Endpoint:
             return redirected(response)
         try:
             content = await read_body(response, MOST_ERROR_BYTES)
-        except (InvalidResponse, *request_exceptions()):
+        except InvalidResponse:
+            content = b""
+        except request_exceptions():
             content = b""
         finally:
             await response.aclose()
@@ -185,8 +191,8 @@ class Endpoint:
             data = json.loads(content)
         except ValueError:
             data = None
-        if isinstance(data, dict) and data.get("error"):  # pyright: ignore[reportUnknownMemberType]
-            raise reported_error(data["error"], self.secrets, response.headers.get("x-request-id"))
+        if error := as_dict(data).get("error"):
+            raise reported_error(error, self.secrets, response.headers.get("x-request-id"))
         raise not_an_answer("a stream was asked for, and none came", response, content, self.secrets)
 
     def _estimate(self, view: RequestView, output: str) -> Usage:

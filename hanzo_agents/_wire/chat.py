@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
 from hanzo_agents._wire.chat_stream import ChatEvents
 from hanzo_agents._wire.tool_calls import mend_calls, truncated_arguments
 from hanzo_agents.errors import InvalidResponse
@@ -45,17 +46,13 @@ class ChatView:
 
     @property
     def messages(self) -> Sequence[Mapping[str, Any]]:
-        return self.body.get("messages") or ()
+        return dicts(self.body.get("messages"))
 
     @property
     def text(self) -> str:
         parts: list[str] = []
         for message in self.messages:
-            content = message.get("content")
-            if isinstance(content, str):
-                parts.append(content)
-            elif isinstance(content, list):
-                parts.extend(part.get("text") or "" for part in content if isinstance(part, dict))
+            parts.extend(texts_in(message))
             if calls := message.get("tool_calls"):
                 parts.append(json.dumps(calls, default=str))
         if tools := self.body.get("tools"):
@@ -64,18 +61,11 @@ class ChatView:
 
     @property
     def needs(self) -> frozenset[str]:
-        needs: set[str] = set()
+        needs = media_in(self.messages)
         if self.body.get("tools"):
             needs.add("tools")
-        response_format = self.body.get("response_format")
-        if isinstance(response_format, dict) and response_format.get("type") == "json_schema":
+        if as_dict(self.body.get("response_format")).get("type") == "json_schema":
             needs.add("json_schema")
-        for message in self.messages:
-            content = message.get("content")
-            for part in content if isinstance(content, list) else ():
-                kind = part.get("type") if isinstance(part, dict) else None
-                if kind in {"image_url", "input_audio"}:
-                    needs.add("vision" if kind == "image_url" else "audio")
         return frozenset(needs)
 
     @property
@@ -101,12 +91,8 @@ class ChatView:
 
     def tool_call_ids(self) -> set[str]:
         """Ids of tool calls that the conversation already holds."""
-        return {
-            call.get("id") or ""
-            for message in self.messages
-            for call in message.get("tool_calls") or ()
-            if isinstance(call, dict)
-        }
+        calls = (call for message in self.messages for call in dicts(message.get("tool_calls")))
+        return {call.get("id") or "" for call in calls}
 
 
 class _Chat:
@@ -114,6 +100,7 @@ class _Chat:
 
     path = "/chat/completions"
     value_type = ChatCompletion
+    takes_metadata = True
 
     def view(self, body: Mapping[str, Any], content: bytes | None = None) -> ChatView:
         return ChatView(body, content)
@@ -125,8 +112,8 @@ class _Chat:
         return body
 
     def check(self, value: Any, view: RequestView) -> None:
-        choices = getattr(value, "choices", None)
-        if not isinstance(choices, list) or not choices:
+        choices = as_list(getattr(value, "choices", None))
+        if not choices:
             raise InvalidResponse("the reply has no choices", code="no_choices")
         for choice in choices:
             message = getattr(choice, "message", None)
@@ -168,9 +155,7 @@ class _Chat:
         for choice in value.choices:
             message = choice.message
             parts.append(getattr(message, "content", None) or "")
-            parts.extend(
-                call.function.arguments for call in message.tool_calls or () if call.type == "function"
-            )
+            parts.extend(call.function.arguments for call in message.tool_calls or () if call.type == "function")
         return "".join(parts)
 
 
@@ -186,7 +171,7 @@ def chat_usage(usage: Usage) -> CompletionUsage:
 
 
 def _asks_for_usage(body: Mapping[str, Any]) -> bool:
-    return bool((body.get("stream_options") or {}).get("include_usage"))
+    return bool(as_dict(body.get("stream_options")).get("include_usage"))
 
 
 def _says_nothing(message: Any) -> bool:

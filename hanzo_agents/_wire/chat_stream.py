@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from openai.types import CompletionUsage
-from openai.types.chat import ChatCompletionChunk
 
 from hanzo_agents._wire.facts import usage_of
 from hanzo_agents._wire.failures import truncated
@@ -14,6 +13,8 @@ from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from openai.types.chat import ChatCompletionChunk
 
     from hanzo_agents._kernel.journal import Usage
 
@@ -34,7 +35,8 @@ class ChatEvents:
     """
 
     __slots__ = (
-        "_calls", "_choices", "_done", "_estimate", "_last", "_merge", "_seen", "_taken", "_text", "raw_usage", "usage",
+        "_calls", "_choices", "_done", "_estimate", "_last", "_merge", "_seen", "_taken", "_text",
+        "raw_usage", "usage",
     )  # fmt: skip
 
     def __init__(

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from hanzo_agents._wire.dialect import Dialect, RequestView
+    from hanzo_agents._wire.labels import Labels
 
-__all__ = ["ENCODER", "Composer", "Extras", "Labels"]
+__all__ = ["ENCODER", "Composer", "Extras"]
 
 MOST_TEMPLATES = 64
 
@@ -42,25 +43,6 @@ class Extras:
     options: FinalRequestOptions | None = None
     headers: tuple[tuple[str, str], ...] = ()
     timeout: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """Who calls, in the fields that the router really reads: `user` and `metadata` of the body."""
-
-    user: str | None = None
-    metadata: Mapping[str, Any] | None = None
-
-    def on(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The body with these labels; what it says itself wins."""
-        if self.user is None and self.metadata is None:
-            return body
-        labelled = dict(body)
-        if self.user is not None:
-            labelled.setdefault("user", self.user)
-        if self.metadata is not None:
-            labelled["metadata"] = {**self.metadata, **(body.get("metadata") or {})}
-        return labelled
 
 
 class Composer:
@@ -90,7 +72,7 @@ class Composer:
         Raises:
             TypeError, ValueError: it holds something that is not plain JSON.
         """
-        return ENCODER.encode(self._labels.on(dialect.outgoing(body))).encode()
+        return ENCODER.encode(self._labels.on(dialect.outgoing(body), dialect)).encode()
 
     def _from_template(self, path: str, content: bytes, extras: Extras) -> httpx2.Request:
         client = self._client
@@ -106,15 +88,14 @@ class Composer:
             self._templates[key] = template
         headers = template.headers.copy()
         headers["content-length"] = str(len(content))
-        request = httpx2.Request(
+        return httpx2.Request(
             "POST", template.url, headers=headers, content=content, extensions=template.extensions
         )
-        return request
 
     async def _ordinary(self, view: RequestView, dialect: Dialect, extras: Extras) -> Any:
         """The SDK's own way: callable keys, extra query and body, other HTTP clients."""
         options = extras.options
-        body = dict(self._labels.on(dialect.outgoing(view.body)))
+        body = dict(self._labels.on(dialect.outgoing(view.body), dialect))
         if options is None:
             options = _options(dialect.path, body, extras)
         else:

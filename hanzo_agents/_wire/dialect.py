@@ -66,6 +66,8 @@ class Dialect(Protocol):
 
     path: str
     value_type: type[Any]
+    takes_metadata: bool
+    """Whether `metadata` in the body reaches the router's log and stays there."""
 
     def view(self, body: Mapping[str, Any], content: bytes | None = None) -> RequestView:
         """Look at a request body."""

@@ -66,6 +66,7 @@ class _Embeddings:
 
     path = "/embeddings"
     value_type = CreateEmbeddingResponse
+    takes_metadata = False
 
     def view(self, body: Mapping[str, Any], content: bytes | None = None) -> EmbeddingsView:
         return EmbeddingsView(body, content)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.call import Call
 from hanzo_agents._kernel.clock import current_clock
-from hanzo_agents._kernel.stack import Stack
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal
 from hanzo_agents._wire.attempt import Endpoint, Exchange
-from hanzo_agents._wire.compose import Extras, Labels
+from hanzo_agents._wire.compose import Extras
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from hanzo_agents._kernel.reply import Reply
+    from hanzo_agents._kernel.stack import Stack
     from hanzo_agents._wire.dialect import Dialect, RequestView
+    from hanzo_agents._wire.labels import Labels
 
 __all__ = ["Engine", "caller_deadline"]
 

@@ -23,8 +23,11 @@ def estimate_tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
 
-def note_headers(attempt: Attempt, headers: Mapping[str, str]) -> None:
-    """Write what the reply's headers tell into the attempt."""
+def note_headers(attempt: Attempt, headers: Mapping[str, str], *, stream: bool = False) -> None:
+    """Write what the reply's headers tell into the attempt.
+
+    The price in a stream's headers is left: the router prices some before there is an answer.
+    """
     attempt.request_id = headers.get("x-request-id") or headers.get("x-litellm-call-id")
     if group := headers.get("x-litellm-model-group"):
         attempt.model = group
@@ -32,7 +35,7 @@ def note_headers(attempt: Attempt, headers: Mapping[str, str]) -> None:
         # The router repeats the first answer's price on a hit, which cost nothing.
         attempt.cache_hit = True
         attempt.cost = Cost(Decimal(0), "reported")
-    elif (amount := _money(headers.get("x-litellm-response-cost"))) is not None:
+    elif not stream and (amount := _money(headers.get("x-litellm-response-cost"))) is not None:
         attempt.cost = Cost(amount, "reported")
 
 
@@ -52,9 +55,7 @@ def usage_of(raw: Any) -> Usage | None:
     if tokens_in is None or tokens_out is None:
         return None
     details_in = getattr(raw, "prompt_tokens_details", None) or getattr(raw, "input_tokens_details", None)
-    details_out = getattr(raw, "completion_tokens_details", None) or getattr(
-        raw, "output_tokens_details", None
-    )
+    details_out = getattr(raw, "completion_tokens_details", None) or getattr(raw, "output_tokens_details", None)
     return Usage(
         tokens_in,
         tokens_out,

@@ -5,7 +5,6 @@ With wire retries off they would silently lose the SDK's own, so they keep Deadl
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from hanzo_agents.policies.deadline import Deadline
 from hanzo_agents.policies.retry import Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from hanzo_agents._wire.redact import Secrets
 
@@ -82,12 +81,14 @@ def _only_unsent(policy: Deadline | Retry) -> Deadline | Retry:
     if isinstance(policy, Deadline):
         return policy
     worth = policy.on
-    return replace(policy, on=lambda error: not_sent(error) and worth(error))
+
+    def unsent(error: Exception) -> bool:
+        return not_sent(error) and worth(error)
+
+    return replace(policy, on=unsent)
 
 
-async def scrubbed(
-    client: openai.AsyncOpenAI, secrets: Secrets, request: Callable[[], Awaitable[Any]]
-) -> Any:
+async def scrubbed(client: openai.AsyncOpenAI, secrets: Secrets, request: Callable[[], Awaitable[Any]]) -> Any:
     """Run a request of the SDK's own, its errors rebuilt without secrets."""
     failure: Exception
     try:

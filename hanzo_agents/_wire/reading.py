@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pydantic
 
+from hanzo_agents._kernel.shapes import as_dict
 from hanzo_agents._wire.failures import not_an_answer, reported_error, truncated
 from hanzo_agents.errors import InvalidResponse, ResponseTooLarge
 
@@ -35,7 +36,8 @@ async def read_body(response: Any, limit: int) -> bytes:
     """
     length = response.headers.get("content-length", "")
     if "content-encoding" not in response.headers and length.isdigit() and int(length) <= limit:
-        return await response.aread()
+        whole: bytes = await response.aread()
+        return whole
     parts: list[bytes] = []
     size = 0
     async for part in response.aiter_bytes():
@@ -86,9 +88,7 @@ class Parser:
         if value is None:
             value = self._lenient_value(kind, response, content)
         elif value.model_extra and value.model_extra.get("error"):
-            raise reported_error(
-                value.model_extra["error"], self._secrets, response.headers.get("x-request-id")
-            )
+            raise reported_error(value.model_extra["error"], self._secrets, response.headers.get("x-request-id"))
         try:
             dialect.check(value, view)
         except InvalidResponse as error:
@@ -106,8 +106,8 @@ class Parser:
             ) from None  # fmt: skip
         if not isinstance(data, dict):
             raise not_an_answer("the reply is not a JSON object", response, content, self._secrets)
-        if data.get("error"):  # pyright: ignore[reportUnknownMemberType]
-            raise reported_error(data["error"], self._secrets, response.headers.get("x-request-id"))
+        if error := as_dict(data).get("error"):  # pyright: ignore[reportUnknownArgumentType]
+            raise reported_error(error, self._secrets, response.headers.get("x-request-id"))
         value = self._construct(kind, data, response)
         self._lenient.add(kind)
         return value
@@ -138,11 +138,12 @@ class Parser:
             raise truncated("an event of the stream is not whole JSON", _id(response)) from None
         if not isinstance(parsed, dict):
             raise not_an_answer("an event of the stream is no object", response, data.encode(), self._secrets)
-        if parsed.get("error") and parsed.get("type") not in {"response.failed", "error"}:  # pyright: ignore[reportUnknownMemberType]
-            raise reported_error(parsed["error"], self._secrets, _id(response))
-        value = self._construct(kind or object, parsed, response)
+        fields = as_dict(parsed)  # pyright: ignore[reportUnknownArgumentType]
+        if fields.get("error") and fields.get("type") not in {"response.failed", "error"}:
+            raise reported_error(fields["error"], self._secrets, _id(response))
+        value = self._construct(kind or object, fields, response)
         if kind is None:
-            return _Unknown(parsed)
+            return _Unknown(fields)
         if '"error"' not in data:
             self._lenient.add(kind)
         return value
@@ -157,4 +158,5 @@ class _Unknown(dict[str, Any]):
 
 
 def _id(response: Any) -> str | None:
-    return response.headers.get("x-request-id")
+    found: str | None = response.headers.get("x-request-id")
+    return found

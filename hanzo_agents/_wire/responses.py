@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from openai.types.responses import Response, ResponseUsage
 
+from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
 from hanzo_agents._wire.chat import takes_reasoning_settings
 from hanzo_agents._wire.failures import reported_error
 from hanzo_agents._wire.redact import Secrets
@@ -42,17 +43,13 @@ class ResponsesView:
         given = self.body.get("input")
         if isinstance(given, str):
             return ({"role": "user", "content": given},)
-        return [item for item in given or () if isinstance(item, dict)]
+        return dicts(given)
 
     @property
     def text(self) -> str:
-        parts = [self.body.get("instructions") or ""]
+        parts: list[str] = [self.body.get("instructions") or ""]
         for item in self.messages:
-            content = item.get("content")
-            if isinstance(content, str):
-                parts.append(content)
-            elif isinstance(content, list):
-                parts.extend(part.get("text") or "" for part in content if isinstance(part, dict))
+            parts.extend(texts_in(item))
             parts.extend(str(item[key]) for key in ("arguments", "output") if item.get(key))
         if tools := self.body.get("tools"):
             parts.append(json.dumps(tools, default=str))
@@ -60,17 +57,11 @@ class ResponsesView:
 
     @property
     def needs(self) -> frozenset[str]:
-        needs: set[str] = set()
+        needs = media_in(self.messages)
         if self.body.get("tools"):
             needs.add("tools")
-        if ((self.body.get("text") or {}).get("format") or {}).get("type") == "json_schema":
+        if as_dict(as_dict(self.body.get("text")).get("format")).get("type") == "json_schema":
             needs.add("json_schema")
-        for item in self.messages:
-            content = item.get("content")
-            for part in content if isinstance(content, list) else ():
-                kind = part.get("type") if isinstance(part, dict) else None
-                if kind in {"input_image", "input_audio"}:
-                    needs.add("vision" if kind == "input_image" else "audio")
         return frozenset(needs)
 
     @property
@@ -101,12 +92,10 @@ class ResponsesView:
 
 def _without_foreign_state(items: list[Any]) -> list[Any]:
     """History for another provider: its own item ids and (encrypted) reasoning mean nothing there."""
+    kept = [item for item in items if as_dict(item).get("type") != "reasoning"]
     return [
-        {key: value for key, value in cast("dict[str, Any]", item).items() if key != "id"}
-        if isinstance(item, dict)
-        else item
-        for item in items
-        if not (isinstance(item, dict) and item.get("type") == "reasoning")
+        {key: value for key, value in fields.items() if key != "id"} if (fields := as_dict(item)) else item
+        for item in kept
     ]
 
 
@@ -115,6 +104,7 @@ class _Responses:
 
     path = "/responses"
     value_type = Response
+    takes_metadata = False
 
     def view(self, body: Mapping[str, Any], content: bytes | None = None) -> ResponsesView:
         return ResponsesView(body, content)
@@ -133,7 +123,7 @@ class _Responses:
         if not output and status == "completed":
             raise InvalidResponse("the reply is complete and empty", code="empty_reply")
         assert isinstance(view, ResponsesView)
-        mend_output(output, view.tool_call_ids(), {})
+        mend_output(as_list(value.output), view.tool_call_ids(), {})
 
     def events(self, view: RequestView, estimate: Callable[[str], Usage]) -> EventCheck:
         assert isinstance(view, ResponsesView)

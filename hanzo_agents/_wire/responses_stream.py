@@ -154,9 +154,7 @@ class ResponseEvents:
         """Whether the stream is whole; nothing is held back."""
         if not self._ended:
             raise truncated(
-                "the stream ended without a terminal event"
-                if self._begun
-                else "the stream ended before it began"
+                "the stream ended without a terminal event" if self._begun else "the stream ended before it began"
             )
         return []
 

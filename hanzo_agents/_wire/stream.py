@@ -87,7 +87,8 @@ class EventReader:
 
     @property
     def _id(self) -> str | None:
-        return self._response.headers.get("x-request-id")
+        found: str | None = self._response.headers.get("x-request-id")
+        return found
 
 
 def _cut(lost: APIConnectionError, request_id: str | None) -> Exception:
@@ -140,7 +141,8 @@ class ClosingBytes(httpx2.AsyncByteStream):
         self._closed = closed
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._inner.__aiter__()
+        chunks: AsyncIterator[bytes] = self._inner.__aiter__()
+        return chunks
 
     @override
     async def aclose(self) -> None:

@@ -10,13 +10,13 @@ import asyncio
 import ssl
 import weakref
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib import request as urllib_request
 
 import httpx2
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
 __all__ = ["LoopLocalTransport"]
 
@@ -40,13 +40,11 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
         self, *, proxy: str | None = None, verify: ssl.SSLContext | bool = True, cert: str | None = None
     ) -> None:
         self._proxy = proxy
-        self._environment = {} if proxy else getproxies_environment()
+        self._environment = {} if proxy else urllib_request.getproxies_environment()
         self._verify = verify
         self._cert = cert
         self._context: ssl.SSLContext | None = verify if isinstance(verify, ssl.SSLContext) else None
-        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = weakref.WeakKeyDictionary()
 
     @override
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -85,7 +83,9 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
             return None
         if self._proxy:
             return self._proxy
-        if proxy_bypass_environment(host, self._environment):
+        # CPython has it on every platform; typeshed does not know it.
+        bypass: Callable[..., int] = urllib_request.proxy_bypass_environment  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        if bypass(host, self._environment):
             return None
         return self._environment.get(scheme) or self._environment.get("all")
 

@@ -1,0 +1,1 @@
+"""Policies, one a file. Each knows its place in the default stack."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from hanzo_agents._kernel.clock import Duration, seconds
+from hanzo_agents._kernel.clock import Duration, seconds, seconds_of
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import DeadlineExceeded
 
@@ -47,10 +47,10 @@ class Deadline:
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send within the deadline."""
         now = call.clock.now()
-        call = call.within(now + _s(self.total))
+        call = call.within(now + seconds_of(self.total))
         until = call.deadline
         if self.first_event is not None:
-            until = min(until or float("inf"), now + _s(self.first_event))
+            until = min(until or float("inf"), now + seconds_of(self.first_event))
         try:
             async with call.clock.timeout_at(until):
                 reply = await send(call if self.first_event is None else call.within(until or 0.0))
@@ -59,16 +59,10 @@ class Deadline:
                 raise
             raise self._exceeded(call, until or now, now) from None
         if reply.bound is not None:
-            reply.bound(call.deadline, None if self.idle is None else _s(self.idle))
+            reply.bound(call.deadline, None if self.idle is None else seconds_of(self.idle))
         return reply
 
     def _exceeded(self, call: Call, until: float, started: float) -> DeadlineExceeded:
-        error = DeadlineExceeded(
-            f"no answer from {call.target} within {until - started:g} s", code="deadline"
-        )
+        error = DeadlineExceeded(f"no answer from {call.target} within {until - started:g} s", code="deadline")
         call.note("Deadline", "gave up", str(error))
         return error
-
-
-def _s(value: Duration) -> float:
-    return value if isinstance(value, float) else seconds("duration", value) or 0.0

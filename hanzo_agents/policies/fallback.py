@@ -26,7 +26,7 @@ class Fallback:
     """Walk a chain of targets until one accepts the call.
 
     Each target is tried once, the caller's own first. A target that is declared to lack what the call needs is
-    passed by, and after a context overflow so is every target whose window is not known to be larger. A call
+    passed by, and after a context overflow so is every target whose window is known to be no larger. A call
     that leans on state at one provider is pinned: it never falls back. Nothing falls back after the first
     useful event.
 
@@ -54,9 +54,7 @@ class Fallback:
             raise ConfigError(f"Fallback.to: expected 1 to {MOST_TARGETS} targets, got {len(self.to)}")
         object.__setattr__(self, "to", tuple(Target.of(target) for target in self.to))
         if not callable(self.on):
-            raise ConfigError(
-                f"Fallback.on: expected a predicate on exceptions, got {type(self.on).__name__}"
-            )
+            raise ConfigError(f"Fallback.on: expected a predicate on exceptions, got {type(self.on).__name__}")
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send to each target in turn until one accepts."""
@@ -64,7 +62,7 @@ class Fallback:
             return await send(call)
         failures: list[Failure] = []
         for target in self._chain(call):
-            if failures and (why := _unfit(call, target, failures)):
+            if why := _unfit(call, target, failures):
                 call.note("Fallback", "passes by", f"{target}: {why}")
                 failures.append(Failure(str(target), Unsupported(f"{target} {why}", code="unsupported")))
                 continue
@@ -72,7 +70,8 @@ class Fallback:
                 return await send(call if target is call.target else call.aimed_at(target))
             except Exception as error:
                 if not self.on(error):
-                    raise _with_notes(error, failures)  # noqa: B904 - the same error, on its way up
+                    _add_notes(error, failures)
+                    raise
                 failures.append(Failure(str(target), error))
                 call.note("Fallback", "moves on", f"{target} failed: {type(error).__name__}")
         raise _exhausted(failures) from None
@@ -101,12 +100,11 @@ def _unfit(call: Call, target: Target, failures: list[Failure]) -> str | None:
     return None
 
 
-def _with_notes(error: Exception, failures: list[Failure]) -> Exception:
+def _add_notes(error: Exception, failures: list[Failure]) -> None:
     for failure in failures:
         error.add_note(f"earlier in the fallback chain: {failure}")
     if failures:
         final(error)
-    return error
 
 
 def _exhausted(failures: list[Failure]) -> Exception:

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from hanzo_agents._kernel.clock import Duration, seconds
+from hanzo_agents._kernel.clock import Duration, seconds, seconds_of
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.verdict import final
 from hanzo_agents.errors import ConfigError
@@ -84,24 +84,31 @@ class Retry:
             if call.attempt > 1:
                 final(error)
             return None
-        if call.attempt >= self.attempts:
-            return self._stop(call, error, f"{self.attempts} attempts made")
-        if self.budget is not None and not self.budget.withdraw():
-            return self._stop(call, error, "retry budget spent")
-        asked = retry_after(error, now=call.clock.wall())
-        if asked is not None and asked > float(self.max_retry_after):  # type: ignore[arg-type]
-            return self._stop(call, error, f"Retry-After of {asked:g} s is too long to wait for")
-        cap = min(float(self.max_delay), float(self.base_delay) * 2.0 ** min(call.attempt - 1, 60))  # type: ignore[arg-type]
-        delay = max(self.jitter() * cap, asked or 0.0)
-        remaining = call.remaining()
-        if remaining is not None and delay >= remaining:
-            return self._stop(call, error, f"waiting {delay:.3g} s would pass the deadline")
+        delay, stop = self._wait(call, error)
+        if stop is not None:
+            call.note("Retry", "gives up", f"{stop}: {_reason(error)}", attempt=call.attempt)
+            final(error)
+            return None
         call.note("Retry", "retries", _reason(error), delay=delay, attempt=call.attempt + 1)
         return delay
 
-    def _stop(self, call: Call, error: Exception, why: str) -> None:
-        call.note("Retry", "gives up", f"{why}: {_reason(error)}", attempt=call.attempt)
-        final(error)
+    def _wait(self, call: Call, error: Exception) -> tuple[float, str | None]:
+        """How long to wait, and why not to."""
+        if call.attempt >= self.attempts:
+            return 0.0, f"{self.attempts} attempts made"
+        asked = retry_after(error, now=call.clock.wall()) or 0.0
+        if asked > seconds_of(self.max_retry_after):
+            return asked, f"Retry-After of {asked:g} s is too long to wait for"
+        # The exponent is capped: 2.0 ** 1024 overflows, and max_delay has decided long before.
+        cap = min(seconds_of(self.max_delay), seconds_of(self.base_delay) * 2.0 ** min(call.attempt - 1, 60))
+        delay = max(self.jitter() * cap, asked)
+        remaining = call.remaining()
+        if remaining is not None and delay >= remaining:
+            return delay, f"waiting {delay:.3g} s would pass the deadline"
+        # Last, so that a retry that is not made is not paid for.
+        if self.budget is not None and not self.budget.withdraw():
+            return delay, "retry budget spent"
+        return delay, None
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,6 +9,8 @@ from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hanzo_agents._kernel.call import Call, Send
     from hanzo_agents._kernel.journal import Observer
     from hanzo_agents._kernel.reply import Reply
@@ -42,9 +43,7 @@ class Trace:
         for observer in self.to or ():
             for name in ("attempt_started", "attempt_ended", "decided", "call_ended"):
                 if not callable(getattr(observer, name, None)):
-                    raise ConfigError(
-                        f"Trace.to: expected observers, {type(observer).__name__} has no {name}"
-                    )
+                    raise ConfigError(f"Trace.to: expected observers, {type(observer).__name__} has no {name}")
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send while the observers watch."""

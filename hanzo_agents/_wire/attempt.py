@@ -32,8 +32,7 @@ from hanzo_agents.policies.classify import not_sent
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
-    from hanzo_agents._kernel.shapes import as_dict
-from hanzo_agents._wire.compose import Extras
+    from hanzo_agents._wire.compose import Extras
     from hanzo_agents._wire.dialect import Dialect, RequestView
 
 __all__ = ["Endpoint", "Exchange"]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-import httpx2
 import openai
-from openai import AsyncOpenAI, NotGiven, Omit, not_given
+from openai import AsyncOpenAI, NotGiven, not_given
 from openai._constants import RAW_RESPONSE_HEADER
 from typing_extensions import override
 
 from hanzo_agents._kernel.shapes import as_dict
-from hanzo_agents._kernel.stack import Policy, Stack, arrange
 from hanzo_agents._version import __version__
 from hanzo_agents._wire.chat import CHAT
 from hanzo_agents._wire.compose import Extras
@@ -22,33 +21,26 @@ from hanzo_agents._wire.engine import Engine
 from hanzo_agents._wire.labels import Labels
 from hanzo_agents._wire.plain import PlainRequests, scrubbed
 from hanzo_agents._wire.redact import Secrets
-from hanzo_agents._wire.resources import HanzoChat, HanzoResponses
 from hanzo_agents._wire.responses import RESPONSES
-from hanzo_agents._wire.transport import LoopLocalTransport
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.policies.deadline import Deadline
-from hanzo_agents.policies.fallback import Fallback
-from hanzo_agents.policies.retry import Retry
-from hanzo_agents.policies.trace import Trace
-from hanzo_agents.settings import Settings, checked_key, checked_url
+from hanzo_agents.policies.default import stack_of
+from hanzo_agents.settings import MAX_RESPONSE_BYTES, checked_key, checked_url, open_client
 
 if TYPE_CHECKING:
     import ssl
     from pathlib import Path
 
+    import httpx2
     from openai._models import FinalRequestOptions
 
+    from hanzo_agents._kernel.stack import Policy, Stack
     from hanzo_agents._kernel.target import Target
+    from hanzo_agents._wire.inherited import Inherited
+    from hanzo_agents._wire.resources import HanzoChat, HanzoResponses
 
-__all__ = ["AsyncHanzo", "default_policies"]
+__all__ = ["AsyncHanzo"]
 
 _DIALECTS: dict[str, Any] = {dialect.path: dialect for dialect in (CHAT, RESPONSES, EMBEDDINGS)}
-MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-
-
-def default_policies() -> tuple[Policy, ...]:
-    """The default stack: Trace, Deadline and Retry, with their own defaults."""
-    return (Trace(), Deadline(), Retry())
 
 
 class AsyncHanzo(AsyncOpenAI):
@@ -102,33 +94,21 @@ class AsyncHanzo(AsyncOpenAI):
         max_retries: int | NotGiven = not_given,
         default_headers: Mapping[str, str] | None = None,
         default_query: Mapping[str, object] | None = None,
-        _inherit: _Inherited | None = None,
+        _inherit: Inherited | None = None,
         **sdk: Any,
     ) -> None:
         if _inherit is None:
-            _refuse_unknown(sdk)
-            settings = Settings.resolve(
-                base_url=None if base_url is None else str(base_url),
-                api_key=api_key if not callable(api_key) else "callable",
-                model=model, env_file=env_file, allow_insecure=allow_insecure,
+            opened = open_client(
+                base_url=base_url, api_key=api_key, model=model, env_file=env_file, allow_insecure=allow_insecure,
+                stack=stack_of(policies, fallbacks=fallbacks, max_retries=_given(max_retries)),
+                labels=Labels(user_id, metadata), headers={**(default_headers or {}), **(headers or {})},
+                max_response_bytes=max_response_bytes, http_client=http_client,
+                transport={"proxy": proxy, "verify": verify, "cert": cert}, unknown=sdk,
             )  # fmt: skip
-            _inherit = _Inherited(
-                stack=_stack(policies, fallbacks, max_retries),
-                model=settings.model,
-                labels=Labels(user_id, metadata),
-                limit=_positive("max_response_bytes", max_response_bytes),
-                insecure=allow_insecure,
-                owns_http=http_client is None,
-            )
-            base_url = settings.base_url
-            api_key = api_key if callable(api_key) else settings.api_key.get_secret_value()
-            http_client = http_client or _http_client(proxy, verify, cert)
-            default_headers = _default_headers(
-                {**_inherit.labels.headers(), **(default_headers or {}), **(headers or {})}
-            )
-        retries = 2 if isinstance(max_retries, NotGiven) else max_retries
+            _inherit, base_url, api_key = opened.inherited, opened.base_url, opened.api_key
+            http_client, default_headers = opened.http_client, opened.headers
         super().__init__(
-            api_key=api_key, base_url=base_url, timeout=timeout, max_retries=retries,
+            api_key=api_key, base_url=base_url, timeout=timeout, max_retries=_given(max_retries, 2),
             default_headers=default_headers, default_query=default_query, http_client=http_client,
             webhook_secret=sdk.get("webhook_secret"),
         )  # fmt: skip
@@ -170,6 +150,9 @@ class AsyncHanzo(AsyncOpenAI):
     def chat(self) -> HanzoChat:  # pyright: ignore[reportIncompatibleVariableOverride]
         resource = self.__dict__.get("_chat")
         if resource is None:
+            # Imported at the first use: the SDK's resources cost more to import than all of this package.
+            from hanzo_agents._wire.resources import HanzoChat
+
             resource = self.__dict__["_chat"] = HanzoChat(self)
         return resource
 
@@ -178,6 +161,8 @@ class AsyncHanzo(AsyncOpenAI):
     def responses(self) -> HanzoResponses:  # pyright: ignore[reportIncompatibleVariableOverride]
         resource = self.__dict__.get("_responses")
         if resource is None:
+            from hanzo_agents._wire.resources import HanzoResponses
+
             resource = self.__dict__["_responses"] = HanzoResponses(self)
         return resource
 
@@ -238,6 +223,9 @@ class AsyncHanzo(AsyncOpenAI):
             checked_url("base_url", str(base_url), allow_insecure=kept.insecure)
             if options.get("api_key") is None:
                 raise ConfigError("base_url: another address needs its own api_key")
+            # Headers and labels are for the address they were given for.
+            options.setdefault("set_default_headers", options.pop("default_headers", None) or {})
+            kept = replace(kept, labels=Labels())
         if not isinstance(max_retries, NotGiven):
             kept = kept.with_retries(max_retries)
         return super().copy(max_retries=max_retries, _extra_kwargs={"_inherit": kept}, **options)
@@ -272,65 +260,8 @@ class AsyncHanzo(AsyncOpenAI):
         )
 
 
-class _Inherited:
-    """What a copy of a client takes over beside the SDK's own options."""
-
-    __slots__ = ("insecure", "labels", "limit", "model", "owns_http", "single", "stack")
-
-    def __init__(
-        self, *, stack: Stack, model: str | None, labels: Labels, limit: int,
-        insecure: bool, owns_http: bool, single: bool = False,
-    ) -> None:  # fmt: skip
-        self.stack = stack
-        self.model = model
-        self.labels = labels
-        self.limit = limit
-        self.insecure = insecure
-        self.owns_http = owns_http
-        self.single = single
-
-    def _changed(self, **changes: Any) -> _Inherited:
-        return _Inherited(**{name: changes.get(name, getattr(self, name)) for name in self.__slots__})
-
-    def with_retries(self, max_retries: int) -> _Inherited:
-        if max_retries == 0:
-            return self._changed(single=True)
-        retry = Retry(attempts=max_retries + 1)
-        stack = Stack(*(retry if isinstance(policy, Retry) else policy for policy in self.stack.policies))
-        return self._changed(stack=stack, single=False)
-
-    def bare(self) -> _Inherited:
-        return self._changed(stack=Stack(), labels=Labels(), model=None)
-
-
-def _stack(
-    policies: Iterable[Policy] | Stack | None,
-    fallbacks: Sequence[str | Target],
-    max_retries: int | NotGiven,
-) -> Stack:
-    default = default_policies()
-    if not isinstance(max_retries, NotGiven):
-        if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"max_retries: expected an integer >= 0, got {max_retries!r}")
-        default = (Trace(), Deadline(), Retry(attempts=max_retries + 1))
-    return arrange(policies, default=default, extra=[Fallback(to=fallbacks)] if fallbacks else ())
-
-
-def _http_client(proxy: str | None, verify: ssl.SSLContext | bool, cert: str | None) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(
-        transport=LoopLocalTransport(proxy=proxy, verify=verify, cert=cert),
-        follow_redirects=False,
-        trust_env=False,
-    )
-
-
-def _default_headers(headers: dict[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"headers: expected strings, {name} is {type(value).__name__}")
-        if not value.isascii() or any(c in value for c in "\r\n\0"):
-            raise ConfigError(f"headers: {name} has characters that a header cannot carry")
-    return headers
+def _given(value: Any, otherwise: Any = None) -> Any:
+    return otherwise if isinstance(value, NotGiven) else value
 
 
 def _without_raw_header(options: FinalRequestOptions) -> FinalRequestOptions:
@@ -338,16 +269,3 @@ def _without_raw_header(options: FinalRequestOptions) -> FinalRequestOptions:
     if isinstance(headers, Mapping) and RAW_RESPONSE_HEADER in headers:
         headers = {name: value for name, value in headers.items() if name != RAW_RESPONSE_HEADER}
     return options.model_copy(update={"headers": headers, "max_retries": 0, "follow_redirects": False})
-
-
-def _refuse_unknown(sdk: Mapping[str, Any]) -> None:
-    known = {"organization", "project", "webhook_secret"}
-    for name, value in sdk.items():
-        if name not in known and value is not None and not isinstance(value, Omit | NotGiven):
-            raise ConfigError(f"{name}: not a setting of this client")
-
-
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigError(f"{name}: expected an integer > 0, got {value!r}")
-    return value

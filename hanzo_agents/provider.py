@@ -13,11 +13,11 @@ from typing_extensions import override
 from hanzo_agents._agents.models import ChatModel, HanzoModel, ResponsesModel
 from hanzo_agents._agents.tracer import AgentsTracer
 from hanzo_agents._agents.wrap import FallbackProvider, PolicyModel, wrap
-from hanzo_agents._kernel.stack import Policy, Stack, arrange
+from hanzo_agents._kernel.stack import Policy, Stack
 from hanzo_agents._kernel.target import Target
-from hanzo_agents.client import AsyncHanzo, default_policies
+from hanzo_agents.client import AsyncHanzo
 from hanzo_agents.errors import ConfigError, InvalidResponse
-from hanzo_agents.policies.fallback import Fallback
+from hanzo_agents.policies.default import stack_of
 from hanzo_agents.policies.trace import bridge
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ class HanzoModelProvider(ModelProvider):
     ) -> None:
         if api not in {"chat", "responses"}:
             raise ConfigError(f'api: expected "chat" or "responses", got {api!r}')
-        extra = [Fallback(to=fallbacks)] if fallbacks else ()
-        stack = arrange(policies, default=default_policies(), extra=extra)
+        stack = stack_of(policies, fallbacks=fallbacks)
         self._lifted = stack if _has_foreign(stack) else None
         if timeout is not None:
             client["timeout"] = timeout

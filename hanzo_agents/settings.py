@@ -7,19 +7,27 @@ directory can send a key to another host. OPENAI_* is never read.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+import httpx2
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from hanzo_agents._wire.transport import is_loopback
+from hanzo_agents._wire.inherited import Inherited
+from hanzo_agents._wire.transport import LoopLocalTransport, is_loopback
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from hanzo_agents._kernel.stack import Stack
+    from hanzo_agents._wire.labels import Labels
+
 __all__ = ["Settings"]
+
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 
 URL, KEY, MODEL = "HANZO_ROUTER_URL", "HANZO_API_KEY", "HANZO_MODEL"
 
@@ -151,3 +159,85 @@ def checked_key(name: str, key: str) -> str:
 
 def _shown(url: str) -> str:
     return repr(url if "@" not in url and len(url) <= 80 else url[:8] + "…")  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a client is made of, every part checked."""
+
+    base_url: str
+    api_key: Any = field(repr=False)
+    http_client: Any
+    headers: Mapping[str, str] = field(repr=False)
+    inherited: Inherited
+
+
+def open_client(
+    *,
+    base_url: object,
+    api_key: Any,
+    model: str | None,
+    env_file: str | Path | None,
+    allow_insecure: bool,
+    stack: Stack,
+    labels: Labels,
+    headers: Mapping[str, str],
+    max_response_bytes: int,
+    http_client: Any,
+    transport: Mapping[str, Any],
+    unknown: Mapping[str, Any],
+) -> Opened:
+    """Check a client's arguments and find what they leave to the environment.
+
+    Raises:
+        ConfigError: names the argument that is missing or wrong.
+    """
+    _refuse_unknown(unknown)
+    settings = Settings.resolve(
+        base_url=None if base_url is None else str(base_url),
+        # A callable key is asked for at every request; here it only has to be there.
+        api_key="callable" if callable(api_key) else api_key,
+        model=model,
+        env_file=env_file,
+        allow_insecure=allow_insecure,
+    )
+    inherited = Inherited(
+        stack=stack,
+        model=settings.model,
+        labels=labels,
+        limit=_positive("max_response_bytes", max_response_bytes),
+        insecure=allow_insecure,
+        owns_http=http_client is None,
+    )
+    return Opened(
+        base_url=settings.base_url,
+        api_key=api_key if callable(api_key) else settings.api_key.get_secret_value(),
+        http_client=http_client or _http_client(transport),
+        headers=_checked_headers({**labels.headers(), **headers}),
+        inherited=inherited,
+    )
+
+
+def _http_client(transport: Mapping[str, Any]) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=LoopLocalTransport(**transport), follow_redirects=False, trust_env=False)
+
+
+def _checked_headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"headers: expected strings, {name} is {type(value).__name__}")
+        if not value.isascii() or any(c in value for c in "\r\n\0"):
+            raise ConfigError(f"headers: {name} has characters that a header cannot carry")
+    return headers
+
+
+def _refuse_unknown(given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if name not in {"organization", "project", "webhook_secret"} and value is not None:
+            raise ConfigError(f"{name}: not a setting of this client")
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"{name}: expected an integer > 0, got {value!r}")
+    return value

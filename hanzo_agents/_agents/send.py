@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,14 @@ from hanzo_agents._kernel.journal import Attempt, Cost, Journal, Usage
 from hanzo_agents._kernel.primed import Primed
 from hanzo_agents._kernel.reply import Reply, Settled
 from hanzo_agents._kernel.tracking import track_only
+from hanzo_agents._wire.engine import spare_stands_by
 from hanzo_agents._wire.facts import estimate_tokens
 from hanzo_agents._wire.responses_stream import ResponseEvents, mend_output
 from hanzo_agents.errors import InvalidResponse, Refused
 from hanzo_agents.policies.classify import not_sent, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator
 
     from agents import Model
 
@@ -54,7 +56,7 @@ async def send_to_model(model: Model, call: Call) -> Reply:
 
 async def _value(model: Model, call: Call, record: Attempt, legs: list[Journal]) -> Reply:
     view: ModelView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
-    with track_only(legs):
+    with track_only(legs), _spare(call):
         response = await view.get_response(model)
     if not response.output:
         raise InvalidResponse("the model's response has no output", code="empty_reply")
@@ -83,7 +85,8 @@ async def _stream(model: Model, call: Call, record: Attempt, legs: list[Journal]
         if isinstance(error, Exception):
             _sign(error, model)
         call.journal.finish(record)
-        reply.settle(Settled(record.usage, record.cost, error, complete))
+        whole = complete or (error is None and check.complete)
+        reply.settle(Settled(record.usage, record.cost, error, whole))
 
     async def batches() -> AsyncGenerator[tuple[bool, list[Any]]]:
         async for event in events:
@@ -92,12 +95,22 @@ async def _stream(model: Model, call: Call, record: Attempt, legs: list[Journal]
 
     reader = batches()
     primed = Primed(reader, close=lambda: _close(reader, events), finished=finished, clock=call.clock)
-    with track_only(legs):
+    with track_only(legs), _spare(call):
         await primed.prime()
     record.accepted = call.clock.now()
     reply.bound = primed.bound
-    reply.value = primed.events()
+    reply.value = primed
     return reply
+
+
+@contextmanager
+def _spare(call: Call) -> Generator[None]:
+    """Tell a model of ours beneath whether another target stands ready."""
+    token = spare_stands_by.set(call.spare)
+    try:
+        yield
+    finally:
+        spare_stands_by.reset(token)
 
 
 async def _close(reader: Any, events: Any) -> None:

@@ -16,12 +16,11 @@ from hanzo_agents._agents.send import send_to_model
 from hanzo_agents._agents.view import ModelView
 from hanzo_agents._kernel.call import Call
 from hanzo_agents._kernel.clock import current_clock
-from hanzo_agents._kernel.stack import Policy, Stack, arrange
+from hanzo_agents._kernel.stack import Policy, Stack
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal
-from hanzo_agents.client import default_policies
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.policies.fallback import Fallback
+from hanzo_agents.policies.default import stack_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,13 +47,15 @@ def wrap(model: Model, *policies: Policy | Stack) -> PolicyModel:
     """
     if not isinstance(model, Model):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"wrap: expected an agents.Model, got {type(model).__name__}")
+    return PolicyModel(model, _stack(policies), resolve=_nowhere)
+
+
+def _stack(policies: Sequence[Policy | Stack], fallbacks: Sequence[Target] = ()) -> Stack:
     exact = [policy for policy in policies if isinstance(policy, Stack)]
     if exact and len(policies) > 1:
-        raise ConfigError("wrap: a Stack is exact; give it alone, or policies without it")
-    stack = (
-        exact[0] if exact else arrange(cast("tuple[Policy, ...]", policies) or None, default=default_policies())
-    )
-    return PolicyModel(model, stack, resolve=_nowhere)
+        raise ConfigError("policies: a Stack is exact; give it alone, or policies without it")
+    listed = cast("Sequence[Policy]", policies) or None
+    return stack_of(exact[0] if exact else listed, fallbacks=fallbacks)
 
 
 def _nowhere(target: Target) -> Model:
@@ -102,6 +103,7 @@ class PolicyModel(Model):
             pinned=view.stateful,
             single=should_disable_provider_managed_retries(),
             payload=stream,
+            clock=clock,
         )
         try:
             reply = await self._service(call)
@@ -192,7 +194,7 @@ class FallbackProvider(ModelProvider):
         ConfigError: the chain is empty or holds something else.
     """
 
-    def __init__(self, chain: Sequence[tuple[str | None, ModelProvider]], *policies: Policy) -> None:
+    def __init__(self, chain: Sequence[tuple[str | None, ModelProvider]], *policies: Policy | Stack) -> None:
         for entry in chain:
             if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], ModelProvider)):  # pyright: ignore[reportUnnecessaryIsInstance, reportUnnecessaryComparison] # noqa: PLR2004
                 raise ConfigError(
@@ -201,6 +203,7 @@ class FallbackProvider(ModelProvider):
                 )
         if not chain:
             raise ConfigError("FallbackProvider: expected at least one (model name, provider) pair, got none")
+        _stack(policies, [Target("checked")])
         self._chain = tuple(chain)
         self._policies = policies
         self._models: dict[str | None, PolicyModel] = {}
@@ -211,9 +214,9 @@ class FallbackProvider(ModelProvider):
         if model is None:
             (name, provider), *rest = self._chain
             first = provider.get_model(model_name or name)
-            to = [Target(p.get_model(n), label=n) for n, p in rest]
-            policies = (*self._policies, Fallback(to=to)) if to else self._policies
-            model = self._models[model_name] = wrap(first, *policies)
+            to = [Target(other.get_model(named), label=named) for named, other in rest]
+            stack = _stack(self._policies, to)
+            model = self._models[model_name] = PolicyModel(first, stack, resolve=_nowhere)
         return model
 
     @override

@@ -71,6 +71,7 @@ class Call:
         attempt: which try on this target, from 1.
         deadline: monotonic seconds by which the whole logical call must have ended.
         pinned: state lives at one provider: no fallback, hedge or cache.
+        spare: another target stands ready should this one fail.
         single: exactly one request may be sent, whatever policies say (somebody else owns the retries).
         payload: what the edge needs to send it; policies pass it on unread.
         guards: checks that the wire runs immediately before each send; they refuse by raising.
@@ -82,15 +83,23 @@ class Call:
     attempt: int = 1
     deadline: float | None = None
     pinned: bool = False
+    spare: bool = False
     single: bool = False
     payload: Any = field(default=None, repr=False)
     guards: tuple[Callable[[Call], None], ...] = ()
     clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
 
-    def aimed_at(self, target: Target) -> Call:
-        """The same call to another target, its attempts counted afresh."""
+    def aimed_at(self, target: Target, *, spare: bool = False) -> Call:
+        """The same call to another target, its attempts counted afresh.
+
+        Args:
+            target: where it goes now.
+            spare: whether yet another target stands ready behind that one.
+        """
+        if target is self.target:
+            return replace(self, spare=spare)
         view = self.view.with_model(None if target.model is None else target.name)
-        return replace(self, target=target, view=view, attempt=1)
+        return replace(self, target=target, view=view, attempt=1, spare=spare)
 
     def again(self) -> Call:
         """The next attempt on the same target."""

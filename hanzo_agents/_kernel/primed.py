@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock
 from hanzo_agents.errors import DeadlineExceeded, HanzoError, StreamTruncated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 __all__ = ["Primed", "finish_closing"]
 
@@ -17,7 +18,7 @@ Batch = tuple[bool, list[Any]]
 
 
 class Primed:
-    """Holds a stream back until its commit point, then hands it on.
+    """Holds a stream back until its commit point, then is that stream: iterate it, or `aclose()` it.
 
     Args:
         batches: pairs of "commits the stream" and the events to hand on; it raises unless the stream is whole.
@@ -40,7 +41,7 @@ class Primed:
         self._finished = finished
         self._clock = clock
         self._over = False
-        self._held: list[Any] = []
+        self._held: deque[Any] = deque()
         self._until: float | None = None
         self._idle: float | None = None
 
@@ -60,30 +61,40 @@ class Primed:
         finally:
             self.reading = False
 
-    async def events(self) -> AsyncGenerator[Any]:
-        """Everything, from the first event on."""
-        complete = False
-        failure: BaseException | None = None
+    def __aiter__(self) -> Primed:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._held:
+            return self._held.popleft()
+        if self._over:
+            raise StopAsyncIteration
+        self.reading = True
         try:
-            held, self._held = self._held, []
-            for event in held:
-                yield event
-            while True:
-                try:
-                    _, events = await self._next()
-                except StopAsyncIteration:
-                    break
-                for event in events:
-                    yield event
-            complete = True
-        except GeneratorExit:
+            while not self._held:
+                _, events = await self._in_time()
+                self._held.extend(events)
+            return self._held.popleft()
+        except StopAsyncIteration:
+            self._end(None, complete=True)
+            await self._release()
             raise
         except BaseException as error:
-            failure = error
+            self._end(error, complete=False)
+            await self._release()
             raise
         finally:
-            self._end(failure, complete=complete)
-            await self._release()
+            self.reading = False
+
+    async def aclose(self) -> None:
+        """Leave the stream: it is settled at once, and the connection closed."""
+        self.left()
+        self._held.clear()
+        await self._release()
+
+    def __del__(self) -> None:
+        # No loop may be running here: settle what was left unread, and let the connection go with its owner.
+        self.left()
 
     def bound(self, until: float | None, idle: float | None) -> None:
         """Limit what follows acceptance: a time by which the stream must end, and seconds between events."""
@@ -93,16 +104,9 @@ class Primed:
         """The reader left before the end."""
         self._end(None, complete=False)
 
-    async def _next(self) -> Batch:
-        self.reading = True
-        try:
-            if self._until is None and self._idle is None:
-                return await anext(self._batches)
-            return await self._in_time()
-        finally:
-            self.reading = False
-
     async def _in_time(self) -> Batch:
+        if self._until is None and self._idle is None:
+            return await anext(self._batches)
         when = self._until
         if self._idle is not None:
             stalled = self._clock.now() + self._idle

@@ -61,7 +61,9 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The model's name, for the wire and for people."""
+        """The model's name, for the wire and for people; empty when the target keeps the caller's."""
+        if self.model is None:
+            return ""
         if isinstance(self.model, str):
             return self.model
         inner = getattr(self.model, "model", None)
@@ -70,9 +72,10 @@ class Target:
     def __str__(self) -> str:
         if self.label is not None:
             return self.label
+        name = self.name or "the caller's model"
         if self.base_url is None:
-            return self.name
-        return f"{self.name}@{urlsplit(self.base_url).netloc.rpartition('@')[2]}"
+            return name
+        return f"{name}@{urlsplit(self.base_url).netloc.rpartition('@')[2]}"
 
     @property
     def foreign(self) -> bool:

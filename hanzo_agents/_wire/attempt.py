@@ -160,7 +160,8 @@ class Endpoint:
             record.ended, record.error = call.clock.now(), error
             if record.accepted is not None:
                 call.journal.finish(record)
-                reply.settle(Settled(usage, record.cost, error, complete))
+                whole = complete or (error is None and check.complete)
+                reply.settle(Settled(usage, record.cost, error, whole))
 
         reader = EventReader(response, exchange.dialect, check, self.parser, self.secrets, limit=self.limit)
         primed = Primed(

@@ -74,7 +74,7 @@ class ChatEvents:
         if self._last is not None:
             flushed, self._last = self._last, None
             return useful, [flushed, event]
-        if useful and self._merge and len(self._done) >= self._choices:
+        if useful and self._merge and self.complete:
             self._last = event
             return True, []
         return useful, [event]
@@ -124,7 +124,7 @@ class ChatEvents:
         """Whether the stream is whole; its last chunk, with usage."""
         if self._seen is None:
             raise truncated("the stream ended before it began")
-        if len(self._done) < self._choices:
+        if not self.complete:
             raise truncated("the stream ended without a finish_reason")
         held = [] if self._last is None else [self._last]
         self._last = None
@@ -133,6 +133,11 @@ class ChatEvents:
             self.usage = self._estimate(self.output_text)
             held = _estimated(held, self._seen, self.usage)
         return held
+
+    @property
+    def complete(self) -> bool:
+        """Whether every choice has its finish_reason."""
+        return len(self._done) >= self._choices
 
     @property
     def output_text(self) -> str:

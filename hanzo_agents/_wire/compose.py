@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+from openai import NotGiven, not_given
 from openai._httpx2 import is_httpx2_async_client
 from openai._models import FinalRequestOptions
 
@@ -37,12 +38,16 @@ class Extras:
     Attributes:
         options: the SDK's own options, when the request came by its ordinary road; None in the fast lane.
         headers: extra headers of a fast-lane request.
-        timeout: seconds, an httpx2.Timeout, or None for the client's own.
+        timeout: seconds, an httpx2.Timeout, None for no limit, or not given for the client's own.
     """
 
     options: FinalRequestOptions | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    timeout: Any = None
+    timeout: Any = not_given
+
+    def away(self) -> Extras:
+        """What of this may go to another endpoint than the caller's: the time limit."""
+        return Extras(timeout=self.timeout if self.options is None else self.options.timeout)
 
 
 class Composer:
@@ -117,6 +122,6 @@ def _options(path: str, body: Mapping[str, Any], extras: Extras) -> FinalRequest
     given["security"] = {"bearer_auth": True}
     if extras.headers:
         given["headers"] = dict(extras.headers)
-    if extras.timeout is not None:
+    if not isinstance(extras.timeout, NotGiven):
         given["timeout"] = extras.timeout
     return FinalRequestOptions.construct(**given)

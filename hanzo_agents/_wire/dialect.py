@@ -56,6 +56,11 @@ class EventCheck(Protocol):
         ...
 
     @property
+    def complete(self) -> bool:
+        """Whether the answer is whole, whatever still comes."""
+        ...
+
+    @property
     def output_text(self) -> str:
         """The text so far, for estimates."""
         ...

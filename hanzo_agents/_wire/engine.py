@@ -11,7 +11,6 @@ from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal
 from hanzo_agents._wire.attempt import Endpoint, Exchange
-from hanzo_agents._wire.compose import Extras
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,13 +20,18 @@ if TYPE_CHECKING:
 
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents._kernel.stack import Stack
+    from hanzo_agents._wire.compose import Extras
     from hanzo_agents._wire.dialect import Dialect, RequestView
     from hanzo_agents._wire.labels import Labels
 
-__all__ = ["Engine", "caller_deadline"]
+__all__ = ["Engine", "caller_deadline", "spare_stands_by"]
 
 caller_deadline: ContextVar[float | None] = ContextVar("hanzo_agents_caller_deadline", default=None)
 """Monotonic time at which the caller will give up by itself (the runner's `ModelSettings.timeout`)."""
+
+
+spare_stands_by: ContextVar[bool] = ContextVar("hanzo_agents_spare_stands_by", default=False)
+"""Whether a chain above us has another target should this call fail (see `Call.spare`)."""
 
 
 class Engine:
@@ -78,6 +82,8 @@ class Engine:
             pinned=view.stateful,
             single=self.single,
             payload=Exchange(dialect, extras, stream),
+            clock=clock,
+            spare=spare_stands_by.get(),
         )
         try:
             reply = await self._service(call)
@@ -88,12 +94,14 @@ class Engine:
         return reply
 
     async def _send(self, call: Call) -> Reply:
-        endpoint = self._home if call.target.base_url is None else self._endpoint(call.target)
         exchange: Exchange = call.payload
-        if endpoint is not self._home and exchange.extras.headers:
-            # What the caller attached may hold a key of the home endpoint; the away one gets its own headers.
-            exchange = replace(exchange, extras=Extras(timeout=exchange.extras.timeout))
-        return await endpoint.attempt(call, exchange)
+        if call.target.base_url is None:
+            return await self._home.attempt(call, exchange)
+        # Headers, query and labels of the caller are for home: they may hold its key. Away gets only the body.
+        exchange = replace(exchange, extras=exchange.extras.away())
+        view: RequestView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
+        call = replace(call, view=exchange.dialect.view(view.body))
+        return await self._endpoint(call.target).attempt(call, exchange)
 
     def _endpoint(self, target: Target) -> Endpoint:
         assert target.base_url is not None

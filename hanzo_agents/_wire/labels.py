@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hanzo_agents.errors import ConfigError
 
@@ -48,7 +48,7 @@ class Labels:
         tags: Any = (self.metadata or {}).get("tags") or []
         if not isinstance(tags, list):
             raise ConfigError(f"metadata.tags: expected a list, got {type(tags).__name__}")
-        return cast("list[Any]", tags)
+        return tags  # pyright: ignore[reportUnknownVariableType]
 
     def on(self, body: Mapping[str, Any], dialect: Dialect) -> Mapping[str, Any]:
         """The body with these labels; what it says itself wins."""

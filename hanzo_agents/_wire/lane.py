@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from openai import NotGiven, Omit
+from openai import NotGiven, Omit, not_given
 
 from hanzo_agents._wire.compose import Extras
 
@@ -49,7 +49,7 @@ class Lane:
         headers = _plain_headers(kwargs.get("extra_headers"))
         if headers is None:
             return None
-        timeout = kwargs.get("timeout")
+        timeout = kwargs.get("timeout", not_given)
         body: dict[str, Any] = {}
         for name in self._order:
             if name in kwargs and not isinstance(value := kwargs[name], Omit | NotGiven):
@@ -58,7 +58,7 @@ class Lane:
             content = engine.encode(self._dialect, body)
         except (TypeError, ValueError, RecursionError):
             return None
-        extras = Extras(None, headers, None if isinstance(timeout, NotGiven) else timeout)
+        extras = Extras(None, headers, timeout)
         return self._dialect.view(body, content), extras
 
 

@@ -69,6 +69,7 @@ class PlainRequests:
             view=_PlainView(f"{method.upper()} {path}"),
             journal=open_journal(clock.now(), path),
             single=self._single,
+            clock=clock,
         )
         try:
             reply = await stack.bind(send)(call)

@@ -141,12 +141,11 @@ class Parser:
         fields = as_dict(parsed)  # pyright: ignore[reportUnknownArgumentType]
         if fields.get("error") and fields.get("type") not in {"response.failed", "error"}:
             raise reported_error(fields["error"], self._secrets, _id(response))
-        value = self._construct(kind or object, fields, response)
         if kind is None:
-            return _Unknown(fields)
-        if '"error"' not in data:
+            kind = dialect.event_type(fields)
+        elif '"error"' not in data:
             self._lenient.add(kind)
-        return value
+        return _Unknown(fields) if kind is None else self._construct(kind, fields, response)
 
 
 class _Unknown(dict[str, Any]):

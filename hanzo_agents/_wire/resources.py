@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict, TypeVar, Unpack, cast, overload
 
+from openai import Omit, omit
 from openai.resources.chat import AsyncChat
 from openai.resources.chat.completions import AsyncCompletions
 from openai.resources.responses import AsyncResponses
@@ -16,27 +18,132 @@ from hanzo_agents._wire.responses import RESPONSES
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import httpx2
+    from openai import AsyncStream, NotGiven
+    from openai._types import SequenceNotStr
+    from openai.types import ChatModel, Metadata, ReasoningEffort
+    from openai.types.chat import (
+        ChatCompletion,
+        ChatCompletionAudioParam,
+        ChatCompletionChunk,
+        ChatCompletionMessageParam,
+        ChatCompletionPredictionContentParam,
+        ChatCompletionStreamOptionsParam,
+        ChatCompletionToolChoiceOptionParam,
+        ChatCompletionToolUnionParam,
+        completion_create_params,
+    )
+
     from hanzo_agents.client import AsyncHanzo
 
-__all__ = ["HanzoChat", "HanzoCompletions", "HanzoResponses"]
+__all__ = ["ChatArguments", "HanzoChat", "HanzoCompletions", "HanzoResponses"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _chat_lane = Lane(CHAT, AsyncCompletions)
 _responses_lane = Lane(RESPONSES, AsyncResponses)
 
 
+def _typed_as(_sdk: F) -> Callable[[Callable[..., Any]], F]:
+    """Give an override the type of what it overrides, all its overloads included."""
+
+    def typed(override: Callable[..., Any]) -> F:
+        return cast("F", override)
+
+    return typed
+
+
+class ChatArguments(TypedDict, total=False):
+    """What `chat.completions.create` takes beside `messages` and `stream`: the SDK's keywords, `model` optional.
+
+    The SDK's own `CompletionCreateParamsBase` requires `model`, and a subclass cannot take that back. mypy and
+    pyright hold this one to the SDK: as an override, `create` must accept whatever the SDK's does.
+    """
+
+    model: str | ChatModel | Omit
+    audio: ChatCompletionAudioParam | Omit | None
+    frequency_penalty: float | Omit | None
+    function_call: completion_create_params.FunctionCall | Omit
+    functions: Iterable[completion_create_params.Function] | Omit
+    logit_bias: dict[str, int] | Omit | None
+    logprobs: bool | Omit | None
+    max_completion_tokens: int | Omit | None
+    max_tokens: int | Omit | None
+    metadata: Metadata | Omit | None
+    modalities: list[Literal["text", "audio"]] | Omit | None
+    moderation: completion_create_params.Moderation | Omit | None
+    n: int | Omit | None
+    parallel_tool_calls: bool | Omit
+    prediction: ChatCompletionPredictionContentParam | Omit | None
+    presence_penalty: float | Omit | None
+    prompt_cache_key: str | Omit | None
+    prompt_cache_options: completion_create_params.PromptCacheOptions | Omit
+    prompt_cache_retention: Literal["in_memory", "24h"] | Omit | None
+    reasoning_effort: ReasoningEffort | Omit | None
+    response_format: completion_create_params.ResponseFormat | Omit
+    safety_identifier: str | Omit | None
+    seed: int | Omit | None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | Omit | None
+    stop: str | SequenceNotStr[str] | Omit | None
+    store: bool | Omit | None
+    stream_options: ChatCompletionStreamOptionsParam | Omit | None
+    temperature: float | Omit | None
+    tool_choice: ChatCompletionToolChoiceOptionParam | Omit
+    tools: Iterable[ChatCompletionToolUnionParam] | Omit
+    top_logprobs: int | Omit | None
+    top_p: float | Omit | None
+    user: str | Omit
+    verbosity: Literal["low", "medium", "high"] | Omit | None
+    web_search_options: completion_create_params.WebSearchOptions | Omit
+    extra_headers: Mapping[str, str | Omit] | None
+    extra_query: Mapping[str, object] | None
+    extra_body: object | None
+    timeout: float | httpx2.Timeout | NotGiven | None
+
+
 class HanzoCompletions(AsyncCompletions):
     """Chat Completions; `model` may be left out when the client has a default."""
 
-    _client: AsyncHanzo  # type: ignore[assignment]
+    _client: AsyncHanzo  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    @overload
+    async def create(
+        self,
+        *,
+        messages: Iterable[ChatCompletionMessageParam],
+        stream: Literal[False] | Omit | None = omit,
+        **arguments: Unpack[ChatArguments],
+    ) -> ChatCompletion: ...
+
+    @overload
+    async def create(
+        self,
+        *,
+        messages: Iterable[ChatCompletionMessageParam],
+        stream: Literal[True],
+        **arguments: Unpack[ChatArguments],
+    ) -> AsyncStream[ChatCompletionChunk]: ...
+
+    @overload
+    async def create(
+        self,
+        *,
+        messages: Iterable[ChatCompletionMessageParam],
+        stream: bool,
+        **arguments: Unpack[ChatArguments],
+    ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]: ...
 
     @override
-    async def create(self, **kwargs: Any) -> Any:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+    async def create(self, **kwargs: Any) -> Any:
         """As `openai`'s, sent through the policies."""
         _fill_model(self._client, kwargs)
         engine = self._client._engine  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         entered = await _chat_lane.enter(engine, kwargs)
         if entered is None:
-            return await super().create(**kwargs)
+            ordinary: Any = super()
+            return await ordinary.create(**kwargs)
         view, extras = entered
         return deliver(await engine.run(CHAT, view, extras, stream=bool(view.body.get("stream"))))
 
@@ -46,7 +153,7 @@ class HanzoChat(AsyncChat):
 
     @property
     @override
-    def completions(self) -> HanzoCompletions:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
+    def completions(self) -> HanzoCompletions:
         resource = self.__dict__.get("_completions")
         if resource is None:
             resource = self.__dict__["_completions"] = HanzoCompletions(self._client)
@@ -56,22 +163,24 @@ class HanzoChat(AsyncChat):
 class HanzoResponses(AsyncResponses):
     """The `responses` resource; `model` may be left out when the client has a default."""
 
-    _client: AsyncHanzo  # type: ignore[assignment]
+    _client: AsyncHanzo  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @override
-    async def create(self, **kwargs: Any) -> Any:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+    @_typed_as(AsyncResponses.create)
+    async def create(self, **kwargs: Any) -> Any:
         """As `openai`'s, sent through the policies."""
         if not kwargs.get("prompt"):
             _fill_model(self._client, kwargs)
         engine = self._client._engine  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         entered = await _responses_lane.enter(engine, kwargs)
         if entered is None:
-            return await super().create(**kwargs)
+            ordinary: Any = super()
+            return await ordinary.create(**kwargs)
         view, extras = entered
         return deliver(await engine.run(RESPONSES, view, extras, stream=bool(view.body.get("stream"))))
 
     @override
-    def connect(self, *_: Any, **__: Any) -> NoReturn:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+    def connect(self, *_: Any, **__: Any) -> NoReturn:
         """Refused: a WebSocket would bypass the policies."""
         raise ConfigError("responses.connect: WebSocket sessions bypass the policies and are not supported")
 

@@ -34,7 +34,7 @@ _HELD_ITEMS = frozenset({"message", "reasoning", "function_call"})
 
 _TEXT_DELTAS = frozenset({"response.output_text.delta", "response.function_call_arguments.delta"})
 _TERMINAL = frozenset({"response.completed", "response.incomplete"})
-_TYPE = re.compile(r'"type"\s*:\s*"([a-z_.]+)"')
+_TYPE = re.compile(r'\{\s*"type"\s*:\s*"([a-z_.]+)"')
 
 
 @cache
@@ -51,7 +51,8 @@ def _classes() -> dict[str, type[Any]]:
 def event_class(data: Mapping[str, Any] | str) -> type[Any] | None:
     """The class of an event, by its type; None for one that this SDK does not know."""
     if isinstance(data, str):
-        match = _TYPE.match(data, 1) or _TYPE.search(data)
+        # Only at the very start is it sure to be the event's own type and not that of something inside it.
+        match = _TYPE.match(data)
         return _classes().get(match.group(1)) if match else None
     return _classes().get(data.get("type") or "")
 
@@ -152,11 +153,16 @@ class ResponseEvents:
 
     def end(self) -> list[Any]:
         """Whether the stream is whole; nothing is held back."""
-        if not self._ended:
+        if not self.complete:
             raise truncated(
                 "the stream ended without a terminal event" if self._begun else "the stream ended before it began"
             )
         return []
+
+    @property
+    def complete(self) -> bool:
+        """Whether the terminal event has come."""
+        return self._ended
 
     @property
     def output_text(self) -> str:

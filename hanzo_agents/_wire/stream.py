@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx2
-from openai import AsyncStream
+from openai import APIConnectionError, AsyncStream
 from openai._httpx2 import request_exceptions
 from openai._streaming import SSEDecoder
 from typing_extensions import override
@@ -17,8 +17,6 @@ from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
-
-    from openai import APIConnectionError
 
     from hanzo_agents._wire.dialect import Dialect, EventCheck
     from hanzo_agents._wire.reading import Parser
@@ -52,7 +50,7 @@ class EventReader:
     async def batches(self) -> AsyncGenerator[tuple[bool, list[Any]]]:
         """Whether an event commits the stream, and the events to hand on."""
         try:
-            async for data in self._data():
+            async for data in self._answer():
                 event = self._parser.event(self._dialect, data, self._response)
                 useful, events = self._check.feed(event)
                 if useful or events:
@@ -62,6 +60,15 @@ class EventReader:
         except InvalidResponse as error:
             error.request_id = error.request_id or self._id
             raise
+
+    async def _answer(self) -> AsyncIterator[str]:
+        """The data of events; what breaks after the answer is whole breaks nothing."""
+        try:
+            async for data in self._data():
+                yield data
+        except (InvalidResponse, APIConnectionError):
+            if not self._check.complete:
+                raise
 
     async def _data(self) -> AsyncIterator[str]:
         chunks = byte_chunks(self._response, self._limit)
@@ -103,17 +110,19 @@ def _cut(lost: APIConnectionError, request_id: str | None) -> Exception:
 class HanzoStream(AsyncStream[T], Generic[T]):
     """An `openai.AsyncStream` whose first useful event has already arrived and whose end is checked."""
 
+    _iterator: Primed
+
     def __init__(self, primed: Primed, response: Any, cast_to: type[T], client: Any) -> None:
         # Not AsyncStream.__init__: it would start a second reader on the same response.
         self.response = response
         self._cast_to = cast_to
         self._client = client
-        self._primed = primed
-        self._iterator = primed.events()
+        self._iterator = primed
 
     @override
     async def __anext__(self) -> T:
-        return await anext(self._iterator)
+        item: T = await anext(self._iterator)
+        return item
 
     @override
     async def __aiter__(self) -> AsyncIterator[T]:
@@ -123,14 +132,7 @@ class HanzoStream(AsyncStream[T], Generic[T]):
     @override
     async def close(self) -> None:
         """Leave the stream: it is settled at once, and the connection closed."""
-        self._primed.left()
-        await close_response(self.response)
-
-    def __del__(self) -> None:
-        # No loop may be running here: settle what was left unread, and let the pool drop the connection.
-        primed = getattr(self, "_primed", None)
-        if primed is not None:
-            primed.left()
+        await self._iterator.aclose()
 
 
 class ClosingBytes(httpx2.AsyncByteStream):

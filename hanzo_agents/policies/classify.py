@@ -7,6 +7,7 @@ model, also of strangers in a chain, are understood.
 from __future__ import annotations
 
 import math
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -131,7 +132,11 @@ def _finite(value: float) -> float | None:
 
 def _until_date(text: str, now: float) -> float | None:
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+        date = parsedate_to_datetime(text)
+        if date.tzinfo is None:
+            # The asctime form names no zone; an HTTP date is always GMT (RFC 9110, 5.6.7).
+            date = date.replace(tzinfo=UTC)
+        return max(0.0, date.timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return None
 

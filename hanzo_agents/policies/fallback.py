@@ -61,13 +61,14 @@ class Fallback:
         if call.pinned or call.single:
             return await send(call)
         failures: list[Failure] = []
-        for target in self._chain(call):
+        chain = self._chain(call)
+        for target in chain:
             if why := _unfit(call, target, failures):
                 call.note("Fallback", "passes by", f"{target}: {why}")
                 failures.append(Failure(str(target), Unsupported(f"{target} {why}", code="unsupported")))
                 continue
             try:
-                return await send(call if target is call.target else call.aimed_at(target))
+                return await send(call.aimed_at(target, spare=target is not chain[-1]))
             except Exception as error:
                 if not self.on(error):
                     _add_notes(error, failures)
@@ -79,10 +80,10 @@ class Fallback:
     def _chain(self, call: Call) -> list[Target]:
         """The caller's target, then ours, each once: a chain may name its own start, or turn in a circle."""
         chain: list[Target] = []
-        seen: set[tuple[object, str | None]] = set()
+        seen: set[tuple[object, ...]] = set()
         for target in (call.target, *self.to):
             assert isinstance(target, Target)
-            key = (target.model if target.foreign else target.name, target.base_url)
+            key = (target.model, target.base_url, target.api_key)
             if key not in seen:
                 seen.add(key)
                 chain.append(target)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hanzo_agents._kernel.clock import Duration, seconds, seconds_of
 from hanzo_agents._kernel.stack import Place
-from hanzo_agents._kernel.verdict import final
+from hanzo_agents._kernel.verdict import final, is_final
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.classify import retry_after, transient
 from hanzo_agents.policies.retry_budget import RetryBudget
@@ -29,10 +29,11 @@ class Retry:
     The wait before attempt n+1 is uniform in [0, min(max_delay, base_delay * 2**(n-1))] (full jitter: AWS
     Architecture Blog, "Exponential Backoff And Jitter"), and never shorter than the upstream's Retry-After.
     When the wait cannot end before the deadline, or Retry-After exceeds `max_retry_after`, the error is raised
-    at once, so that a fallback can act while there is time.
+    at once, so that a fallback can act while there is time. And while another target of a chain stands ready,
+    nothing waits for this one: a retry that would have to wait is left to that target.
 
     Attributes:
-        attempts: requests in all, the first included.
+        attempts: requests in all to one target, the first included.
         base_delay, max_delay: of the backoff, in seconds.
         max_retry_after: the longest Retry-After that is waited for, in seconds.
         on: which errors are worth another attempt.
@@ -80,14 +81,15 @@ class Retry:
 
     def _delay(self, call: Call, error: Exception) -> float | None:
         """Seconds to wait before the next attempt, None to let the error go."""
-        if not self.on(error):
+        if is_final(error) or not self.on(error):
             if call.attempt > 1:
                 final(error)
             return None
         delay, stop = self._wait(call, error)
         if stop is not None:
             call.note("Retry", "gives up", f"{stop}: {_reason(error)}", attempt=call.attempt)
-            final(error)
+            if self.attempts > 1:
+                final(error)
             return None
         call.note("Retry", "retries", _reason(error), delay=delay, attempt=call.attempt + 1)
         return delay
@@ -102,6 +104,8 @@ class Retry:
         # The exponent is capped: 2.0 ** 1024 overflows, and max_delay has decided long before.
         cap = min(seconds_of(self.max_delay), seconds_of(self.base_delay) * 2.0 ** min(call.attempt - 1, 60))
         delay = max(self.jitter() * cap, asked)
+        if call.spare and delay > 0:
+            return delay, "another target stands ready"
         remaining = call.remaining()
         if remaining is not None and delay >= remaining:
             return delay, f"waiting {delay:.3g} s would pass the deadline"

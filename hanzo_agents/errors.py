@@ -173,10 +173,17 @@ class ResponseTooLarge(InvalidResponse):
 
 @dataclass(frozen=True)
 class Failure:
-    """One target of a chain that failed, and how."""
+    """One target of a chain that failed, and how.
+
+    Attributes:
+        target: its name.
+        error: what it answered.
+        window: its context window in tokens, when known.
+    """
 
     target: str
     error: Exception
+    window: int | None = None
 
     def __str__(self) -> str:
         return f"{self.target}: {type(self.error).__name__}: {self.error}"

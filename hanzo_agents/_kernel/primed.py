@@ -7,12 +7,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock
-from hanzo_agents.errors import DeadlineExceeded, HanzoError, StreamTruncated
+from hanzo_agents.errors import DeadlineExceeded, HanzoError, InvalidResponse, StreamTruncated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-__all__ = ["Primed", "finish_closing"]
+__all__ = ["Primed", "finish_closing", "without_frames"]
 
 Batch = tuple[bool, list[Any]]
 
@@ -57,7 +57,7 @@ class Primed:
         except BaseException as error:
             self._end(error, complete=False)
             await self._release()
-            raise
+            raise without_frames(error) from error.__cause__
         finally:
             self.reading = False
 
@@ -82,7 +82,7 @@ class Primed:
         except BaseException as error:
             self._end(error, complete=False)
             await self._release()
-            raise
+            raise without_frames(error) from error.__cause__
         finally:
             self.reading = False
 
@@ -133,6 +133,11 @@ class Primed:
 
 def _unanswered() -> StreamTruncated:
     return StreamTruncated("the stream ended without an answer", code="stream_truncated")
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """An error about what came back, without the frames that read it: their locals hold it, and it may hold a key."""
+    return error.with_traceback(None) if isinstance(error, InvalidResponse) else error
 
 
 _closing: set[asyncio.Future[Any]] = set()

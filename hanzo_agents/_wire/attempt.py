@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from openai import APIStatusError, AsyncOpenAI
 from openai._httpx2 import request_exceptions
 
 from hanzo_agents._kernel.journal import Attempt, Cost, Usage
-from hanzo_agents._kernel.primed import Primed
+from hanzo_agents._kernel.primed import Primed, without_frames
 from hanzo_agents._kernel.reply import Reply, Settled
 from hanzo_agents._kernel.shapes import as_dict
 from hanzo_agents._wire.compose import Composer
@@ -24,7 +23,7 @@ from hanzo_agents._wire.failures import (
     status_error,
 )
 from hanzo_agents._wire.labels import Labels
-from hanzo_agents._wire.reading import Parser, read_body
+from hanzo_agents._wire.reading import Parser, json_or_none, read_body
 from hanzo_agents._wire.redact import Secrets
 from hanzo_agents._wire.stream import EventReader, HanzoStream, close_response, hear_closing
 from hanzo_agents.errors import InvalidResponse, Refused
@@ -87,7 +86,7 @@ class Endpoint:
             return await self._accept_value(call, exchange, response, record)
         except BaseException as error:
             self._failed(call, record, error)
-            raise
+            raise without_frames(error) from error.__cause__
 
     async def _send(self, call: Call, exchange: Exchange) -> Any:
         request = await self.composer.compose(call.view, exchange.dialect, exchange.extras)  # type: ignore[arg-type]
@@ -187,11 +186,7 @@ class Endpoint:
             raise not_an_answer(
                 "the stream came as plain text, and not while it was made", response, content, self.secrets
             )
-        try:
-            data = json.loads(content)
-        except ValueError:
-            data = None
-        if error := as_dict(data).get("error"):
+        if error := as_dict(json_or_none(content)).get("error"):
             raise reported_error(error, self.secrets, response.headers.get("x-request-id"))
         raise not_an_answer("a stream was asked for, and none came", response, content, self.secrets)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["connection_error", "not_an_answer", "redirected", "reported_error", "status_error", "truncated"]
 
-_DROPPED = frozenset({"set-cookie", "content-encoding", "content-length", "transfer-encoding"})
+_DROPPED = frozenset({b"set-cookie", b"content-encoding", b"content-length", b"transfer-encoding"})
 
 
 def status_error(
@@ -29,9 +29,10 @@ def status_error(
 ) -> openai.APIStatusError:
     """The SDK's own error for a bad status, around a copy of the response without secrets."""
     text = secrets.scrub(content.decode("utf-8", "replace"))
+    # As bytes: a header may hold anything, also what no encoding explains.
     headers = [
-        (name, secrets.scrub(value))
-        for name, value in response.headers.multi_items()
+        (name, secrets.scrub(value.decode("latin-1")).encode("latin-1"))
+        for name, value in response.headers.raw
         if name.lower() not in _DROPPED
     ]
     copy = httpx2.Response(
@@ -98,7 +99,7 @@ def reported_error(error: object, secrets: Secrets, request_id: str | None = Non
     return InvalidResponse(
         f"the upstream reported an error inside a success: {secrets.scrub(message)[:500]}",
         status_code=status,
-        code=text_code if isinstance(text_code, str) else None,
+        code=secrets.scrub(text_code) if isinstance(text_code, str) else None,
         request_id=request_id,
         body=secrets.scrub(json.dumps(error, default=str))[:200],
     )

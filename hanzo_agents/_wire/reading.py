@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hanzo_agents._wire.dialect import Dialect, RequestView
     from hanzo_agents._wire.redact import Secrets
 
-__all__ = ["Parser", "byte_chunks", "read_body"]
+__all__ = ["Parser", "byte_chunks", "json_or_none", "read_body"]
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -97,13 +97,12 @@ class Parser:
         return value
 
     def _lenient_value(self, kind: type[Any], response: Any, content: bytes) -> Any:
-        try:
-            data = json.loads(content)
-        except (ValueError, RecursionError):
+        data = _loads(content)
+        if data is _NOT_JSON:
             raise not_an_answer(
                 "the reply is not JSON" if content.strip() else "the reply is empty",
                 response, content, self._secrets,
-            ) from None  # fmt: skip
+            )  # fmt: skip
         if not isinstance(data, dict):
             raise not_an_answer("the reply is not a JSON object", response, content, self._secrets)
         if error := as_dict(data).get("error"):  # pyright: ignore[reportUnknownArgumentType]
@@ -116,6 +115,7 @@ class Parser:
         return self._client._process_response_data(data=data, cast_to=kind, response=response)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     def _identify(self, error: InvalidResponse, response: Any, content: bytes) -> None:
+        self._secrets.scrub_error(error)
         error.request_id = error.request_id or response.headers.get("x-request-id")
         error.body = error.body or self._secrets.excerpt(content)
 
@@ -132,10 +132,9 @@ class Parser:
                 return kind.model_validate_json(data, strict=True)
             except pydantic.ValidationError:
                 pass
-        try:
-            parsed = json.loads(data)
-        except (ValueError, RecursionError):
-            raise truncated("an event of the stream is not whole JSON", _id(response)) from None
+        parsed = _loads(data)
+        if parsed is _NOT_JSON:
+            raise truncated("an event of the stream is not whole JSON", _id(response))
         if not isinstance(parsed, dict):
             raise not_an_answer("an event of the stream is no object", response, data.encode(), self._secrets)
         fields = as_dict(parsed)  # pyright: ignore[reportUnknownArgumentType]
@@ -146,6 +145,23 @@ class Parser:
         elif '"error"' not in data:
             self._lenient.add(kind)
         return _Unknown(fields) if kind is None else self._construct(kind, fields, response)
+
+
+_NOT_JSON: Any = object()
+
+
+def _loads(text: str | bytes) -> Any:
+    """Parse JSON; returns rather than raises, as the parser's error holds the text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _NOT_JSON
+
+
+def json_or_none(text: bytes) -> Any:
+    """Parsed JSON, None for anything else."""
+    data = _loads(text)
+    return None if data is _NOT_JSON else data
 
 
 class _Unknown(dict[str, Any]):

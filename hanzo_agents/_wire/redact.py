@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hanzo_agents.errors import InvalidResponse
 
 __all__ = ["Secrets"]
 
@@ -34,6 +38,12 @@ class Secrets:
         text = self.scrub(content[: limit * 8].decode("utf-8", "replace"))
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= limit else text[: limit - 1] + "…"
+
+    def scrub_error(self, error: InvalidResponse) -> None:
+        """Take the keys out of an error that was made from what the upstream said."""
+        error.args = (self.scrub(str(error)),)
+        error.body = None if error.body is None else self.scrub(error.body)
+        error.code = None if error.code is None else self.scrub(error.code)
 
     def __repr__(self) -> str:
         return f"Secrets({len(self._keys)})"

@@ -58,6 +58,7 @@ class EventReader:
             if last := self._check.end():
                 yield False, last
         except InvalidResponse as error:
+            self._secrets.scrub_error(error)
             error.request_id = error.request_id or self._id
             raise
 

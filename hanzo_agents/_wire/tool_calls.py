@@ -69,6 +69,15 @@ def _whole(arguments: str) -> bool:
     return True
 
 
+def _begins_another(call: ChoiceDeltaToolCall, slot: _Slot) -> bool:
+    """Whether a delta with the index of a call, or without any, opens another call all the same."""
+    if call.id and slot.original:
+        return call.id != slot.original
+    name = call.function.name if call.function is not None else None
+    # Without ids to go by: another name, or the same one again after arguments that are whole.
+    return bool(name and slot.name) and (name != slot.name or _whole(slot.payload[1]))
+
+
 @dataclass(slots=True)
 class _Slot:
     """One tool call of a stream, as far as it has come."""
@@ -120,8 +129,7 @@ class StreamedCalls:
         if not isinstance(wire_index, int):
             wire_index = -1
         slot = self._routes.get(wire_index)
-        another = call.id and slot is not None and slot.original and call.id != slot.original
-        if slot is None or another:
+        if slot is None or _begins_another(call, slot):
             slot = self._routes[wire_index] = self._open(call.id or "", wire_index)
             call.id = slot.id
         elif call.id:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib import request as urllib_request
 
@@ -52,7 +53,8 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
         loop = asyncio.get_running_loop()
         pools = self._pools.get(loop)
         if pools is None:
-            pools = self._pools[loop] = _Pools()
+            # `run_sync` shuts its loop's generators down and then uses the loop again: that starts new pools.
+            pools = self._pools[loop] = _Pools(partial(self._pools.pop, loop, None))
             await pools.opened()
         url = request.url
         proxy = self._proxy_for(url.scheme, url.host)
@@ -100,7 +102,8 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
 class _Pools:
     """The pools of one loop, closed by the loop itself when it shuts its generators down."""
 
-    def __init__(self) -> None:
+    def __init__(self, closed: Callable[[], object]) -> None:
+        self._closed = closed
         self._by_route: dict[tuple[str, str | None], httpx2.AsyncHTTPTransport] = {}
         self._life = self._live()
 
@@ -112,6 +115,7 @@ class _Pools:
         try:
             yield
         finally:
+            self._closed()
             pools = list(self._by_route.values())
             self._by_route.clear()
             for pool in pools:

@@ -7,6 +7,7 @@ model, also of strangers in a chain, are understood.
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -19,10 +20,14 @@ from hanzo_agents.errors import ConfigError, InvalidResponse, Refused
 __all__ = ["context_overflow", "not_sent", "retry_after", "status_of", "substitutable", "transient"]
 
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
+_REPEATING = frozenset({"tool_arguments_truncated", "response_too_large"})
+"""Codes of ours for what the same request would only do again."""
+
 _FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
 _SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _OVERFLOW_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
 _OVERFLOW_WORDS = ("context length", "context_length", "context window", "maximum context", "too many tokens")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
 
@@ -45,7 +50,7 @@ def transient(error: Exception) -> bool:
         return advice == "true"
     status = status_of(error)
     if isinstance(error, InvalidResponse):
-        return error.code != "tool_arguments_truncated" and (status is None or _transient_status(status))
+        return error.code not in _REPEATING and (status is None or _transient_status(status))
     if status is not None:
         return _transient_status(status)
     if isinstance(error, openai.APIConnectionError):
@@ -69,6 +74,7 @@ def substitutable(error: Exception) -> bool:
         return False
     return (
         transient(error)
+        or code == "response_too_large"
         or code in _SPENT_CODES
         or context_overflow(error)
         or _no_such_model(error)
@@ -120,10 +126,8 @@ def retry_after(error: BaseException, *, now: float) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    try:
-        return _finite(float(text))
-    except ValueError:
-        return None
+    # float() also reads "1_0", "inf" and the digits of every script; a header has ASCII ones.
+    return _finite(float(text)) if _NUMBER.fullmatch(text) else None
 
 
 def _finite(value: float) -> float | None:

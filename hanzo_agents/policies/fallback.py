@@ -73,7 +73,7 @@ class Fallback:
                 if not self.on(error):
                     _add_notes(error, failures)
                     raise
-                failures.append(Failure(str(target), error))
+                failures.append(Failure(str(target), error, target.context_window))
                 call.note("Fallback", "moves on", f"{target} failed: {type(error).__name__}")
         raise _exhausted(failures) from None
 
@@ -94,10 +94,9 @@ def _unfit(call: Call, target: Target, failures: list[Failure]) -> str | None:
     """Why the target cannot take the call, None when it may."""
     if missing := call.view.needs & target.lacks:
         return f"lacks {', '.join(sorted(missing))}"
-    overflowed = any(context_overflow(failure.error) for failure in failures)
-    before = call.target.context_window
-    if overflowed and before is not None and target.context_window is not None:
-        return None if target.context_window > before else "has no larger context window"
+    too_small = max((failure.window or 0 for failure in failures if context_overflow(failure.error)), default=0)
+    if target.context_window is not None and target.context_window <= too_small:
+        return "has no larger context window"
     return None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hanzo_agents._kernel.clock import Duration, seconds, seconds_of
 from hanzo_agents._kernel.stack import Place
-from hanzo_agents._kernel.verdict import final, is_final
+from hanzo_agents._kernel.verdict import final, is_final, tick
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.classify import retry_after, transient
 from hanzo_agents.policies.retry_budget import RetryBudget
@@ -66,10 +66,11 @@ class Retry:
         if call.single:
             return await send(call)
         while True:
+            began = tick()
             try:
                 reply = await send(call)
             except Exception as error:
-                delay = self._delay(call, error)
+                delay = None if is_final(error, since=began) else self._delay(call, error)
                 if delay is None:
                     raise
             else:
@@ -81,7 +82,7 @@ class Retry:
 
     def _delay(self, call: Call, error: Exception) -> float | None:
         """Seconds to wait before the next attempt, None to let the error go."""
-        if is_final(error) or not self.on(error):
+        if not self.on(error):
             if call.attempt > 1:
                 final(error)
             return None

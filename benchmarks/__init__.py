@@ -1,0 +1,1 @@
+"""Side-by-side speed measurements: `benchmarks/run` makes the table, `RESULTS.md` keeps the last one."""

@@ -1,0 +1,23 @@
+"""What every test may rely on: no keys, addresses or proxies from outside, and no traces that leave the machine."""
+
+import os
+
+import agents
+import pytest
+
+_OUTSIDE = ("HANZO_", "OPENAI_")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(_OUTSIDE) or name.lower() in _PROXIES:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_exported_traces():
+    """Traces go nowhere: a test that wants to see some sets a processor of its own (see tests/agents)."""
+    agents.set_trace_processors([])
+    agents.set_tracing_disabled(disabled=True)

@@ -1,0 +1,48 @@
+"""What the package exports is what it says it exports, and all of it is documented."""
+
+import importlib
+import inspect
+import pkgutil
+import types
+
+import pytest
+
+import hanzo_agents
+
+
+def modules_with_all():
+    names = [module.name for module in pkgutil.walk_packages(hanzo_agents.__path__, "hanzo_agents.")]
+    modules = [importlib.import_module(name) for name in names if name.rsplit(".", 1)[1] != "__main__"]
+    return [module for module in (hanzo_agents, *modules) if hasattr(module, "__all__")]
+
+
+def submodules():
+    return {module.name for module in pkgutil.iter_modules(hanzo_agents.__path__)}
+
+
+def test_all_is_the_public_names():
+    public = {name for name, value in vars(hanzo_agents).items() if not isinstance(value, types.ModuleType)}
+    public = {name for name in public if not name.startswith("_")} - {"annotations"}  # a `__future__` leaves it
+    assert public == {name for name in hanzo_agents.__all__ if not name.startswith("_")} - submodules()
+
+
+@pytest.mark.parametrize("module", modules_with_all(), ids=lambda module: module.__name__)
+def test_every_name_exists_once_and_is_documented(module):
+    assert len(set(module.__all__)) == len(module.__all__)
+    undocumented = [
+        name
+        for name in module.__all__
+        if (inspect.isclass(value := getattr(module, name)) or inspect.isroutine(value))
+        and value.__module__.startswith("hanzo_agents")
+        and not (value.__doc__ or "").strip()
+    ]
+    assert not undocumented
+
+
+def test_all_is_in_the_order_a_reader_looks_names_up():
+    """Constants, then classes, then functions, each sorted: the order ruff's RUF022 keeps."""
+
+    def place(name):
+        return (0 if name.isupper() else 1 if name[:1].isupper() else 2), name
+
+    assert list(hanzo_agents.__all__) == sorted(hanzo_agents.__all__, key=place)

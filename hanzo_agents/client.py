@@ -117,7 +117,7 @@ class AsyncHanzo(AsyncOpenAI):
         self._secrets = Secrets(self.api_key)
         self._engine = Engine(
             self, _inherit.stack, labels=_inherit.labels, limit=_inherit.limit, single=_inherit.single,
-            sibling=self._sibling,
+            sibling=self.sibling,
         )  # fmt: skip
         self._plain = PlainRequests(_inherit.stack, single=_inherit.single)
 
@@ -232,7 +232,7 @@ class AsyncHanzo(AsyncOpenAI):
 
     with_options = copy  # pyright: ignore[reportAssignmentType]
 
-    def _sibling(self, target: Target) -> AsyncOpenAI:
+    def sibling(self, target: Target) -> AsyncHanzo:
         """A client for another endpoint on the same connections; only time limits are shared."""
         assert target.base_url is not None
         assert target.api_key is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx2
@@ -154,18 +155,18 @@ class HanzoModelProvider(ModelProvider):
     def _make(self, name: str) -> HanzoModel | PolicyModel:
         if self._lifted is None:
             return self._bare(name)
-        return PolicyModel(self._bare(name), self._lifted, resolve=self._resolve)
+        return PolicyModel(self._bare(name), self._lifted, resolve=partial(self._resolve, name))
 
     def _bare(self, name: str, client: AsyncHanzo | None = None) -> HanzoModel:
         if self._api == "responses":
             return ResponsesModel(name, client or self._client)
         return ChatModel(name, client or self._client)
 
-    def _resolve(self, target: Target) -> Model:
-        """The model behind a named target of a chain that also holds model objects."""
+    def _resolve(self, name: str, target: Target) -> Model:
+        """The model behind a target that names one, of a chain that also holds model objects."""
         if target.base_url is None:
-            return self._bare(target.name)
-        return self._bare(target.name, self._client._sibling(target))  # type: ignore[arg-type] # noqa: SLF001 # pyright: ignore[reportPrivateUsage, reportArgumentType]
+            return self._bare(target.name or name)
+        return self._bare(target.name or name, self._client.sibling(target))
 
     async def health(self) -> bool:
         """Whether the router answers, asked once, without a retry.
@@ -229,7 +230,7 @@ def get_hanzo_provider() -> HanzoModelProvider:
     Raises:
         ConfigError: HANZO_ROUTER_URL or HANZO_API_KEY is not set.
     """
-    global _shared  # noqa: PLW0603 - one connection pool a process is the point
+    global _shared  # noqa: PLW0603 - one pool of connections a process is the point
     with _shared_lock:
         if _shared is None:
             _shared = HanzoModelProvider()

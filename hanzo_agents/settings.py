@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -20,7 +21,6 @@ from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from hanzo_agents._kernel.stack import Stack
     from hanzo_agents._wire.labels import Labels
@@ -118,7 +118,7 @@ def _given(name: str, value: Any) -> str | None:
 def _read(env_file: str | Path) -> dict[str, str]:
     from dotenv import dotenv_values
 
-    if not os.path.isfile(env_file):  # noqa: PTH113 - a str is as good as a Path here
+    if not Path(env_file).is_file():
         raise ConfigError(f"env_file: expected an existing file, got {str(env_file)!r}")
     # The file's own references are not expanded: they would mix in the environment.
     values = dotenv_values(env_file, interpolate=False)
@@ -158,7 +158,7 @@ def checked_key(name: str, key: str) -> str:
 
 
 def _shown(url: str) -> str:
-    return repr(url if "@" not in url and len(url) <= 80 else url[:8] + "…")  # noqa: PLR2004
+    return repr(url if "@" not in url and len(url) <= 80 else url[:8] + "…")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

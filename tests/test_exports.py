@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import pkgutil
-import types
 
 import pytest
 
@@ -16,14 +15,16 @@ def modules_with_all():
     return [module for module in (hanzo_agents, *modules) if hasattr(module, "__all__")]
 
 
-def submodules():
-    return {module.name for module in pkgutil.iter_modules(hanzo_agents.__path__)}
-
-
 def test_all_is_the_public_names():
-    public = {name for name, value in vars(hanzo_agents).items() if not isinstance(value, types.ModuleType)}
-    public = {name for name in public if not name.startswith("_")} - {"annotations"}  # a `__future__` leaves it
-    assert public == {name for name in hanzo_agents.__all__ if not name.startswith("_")} - submodules()
+    for name in hanzo_agents.__all__:
+        assert getattr(hanzo_agents, name) is not None
+    assert dir(hanzo_agents) == sorted(hanzo_agents.__all__)
+    assert not {name for name in hanzo_agents.__all__ if name.startswith("_")} - {"__version__"}
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        hanzo_agents.Nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("module", modules_with_all(), ids=lambda module: module.__name__)

@@ -23,7 +23,7 @@ class AgentsTracer:
     def __init__(self) -> None:
         self._open: dict[int, Span[CustomSpanData]] = {}
 
-    def attempt_started(self, journal: Journal, attempt: Attempt) -> None:  # noqa: ARG002
+    def attempt_started(self, journal: Journal, attempt: Attempt) -> None:
         """Open the attempt's span."""
         if get_current_trace() is None:
             return
@@ -35,7 +35,7 @@ class AgentsTracer:
         span.start()
         self._open[id(attempt)] = span
 
-    def attempt_ended(self, journal: Journal, attempt: Attempt) -> None:  # noqa: ARG002
+    def attempt_ended(self, journal: Journal, attempt: Attempt) -> None:
         """Close it, with what the attempt came to."""
         span = self._open.pop(id(attempt), None)
         if span is None:
@@ -46,7 +46,7 @@ class AgentsTracer:
             span.set_error({"message": type(attempt.error).__name__, "data": None})
         span.finish()
 
-    def decided(self, journal: Journal, decision: Decision) -> None:  # noqa: ARG002
+    def decided(self, journal: Journal, decision: Decision) -> None:
         """One closed span for a decision."""
         if get_current_trace() is None:
             return

@@ -67,7 +67,7 @@ class ModelView:
     def stateful(self) -> bool:
         return bool(self.previous_response_id or self.conversation_id or self.prompt)
 
-    def with_model(self, model: str | None) -> ModelView:  # noqa: ARG002 - the target is the model
+    def with_model(self, model: str | None) -> ModelView:
         if isinstance(self.input, str):
             return self
         # Reasoning of another model (encrypted, or by its ids) means nothing to this one.

@@ -172,7 +172,7 @@ async def _each(actions: Sequence[Callable[[], Any]]) -> None:
     for action in actions:
         try:
             await action()
-        except Exception as error:  # noqa: BLE001 - every model is asked before the first failure is raised
+        except Exception as error:  # noqa: BLE001 - all are asked before the first failure is raised
             failures.append(error)
     if failures:
         raise failures[0]
@@ -196,7 +196,7 @@ class FallbackProvider(ModelProvider):
 
     def __init__(self, chain: Sequence[tuple[str | None, ModelProvider]], *policies: Policy | Stack) -> None:
         for entry in chain:
-            if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], ModelProvider)):  # pyright: ignore[reportUnnecessaryIsInstance, reportUnnecessaryComparison] # noqa: PLR2004
+            if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], ModelProvider)):  # pyright: ignore[reportUnnecessaryIsInstance, reportUnnecessaryComparison]
                 raise ConfigError(
                     f"FallbackProvider: expected (model name, provider) pairs, got {type(entry).__name__}; "
                     "write FallbackProvider([(name, provider), ...])"

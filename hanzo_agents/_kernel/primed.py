@@ -54,7 +54,7 @@ class Primed:
                 if useful:
                     return
             raise _unanswered()  # noqa: TRY301 - the same end as any other failure to prime
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again, whatever it is
             self._end(error, complete=False)
             await self._release()
             raise without_frames(error) from error.__cause__
@@ -79,7 +79,7 @@ class Primed:
             self._end(None, complete=True)
             await self._release()
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again, whatever it is
             self._end(error, complete=False)
             await self._release()
             raise without_frames(error) from error.__cause__
@@ -136,7 +136,7 @@ def _unanswered() -> StreamTruncated:
 
 
 def without_frames(error: BaseException) -> BaseException:
-    """An error about what came back, without the frames that read it: their locals hold it, and it may hold a key."""
+    """An error about what came back, without the frames that read it: their locals hold it, perhaps a key."""
     return error.with_traceback(None) if isinstance(error, InvalidResponse) else error
 
 

@@ -84,7 +84,7 @@ class Endpoint:
             if exchange.stream:
                 return await self._accept_stream(call, exchange, response, record)
             return await self._accept_value(call, exchange, response, record)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again, whatever it is
             self._failed(call, record, error)
             raise without_frames(error) from error.__cause__
 
@@ -100,13 +100,13 @@ class Endpoint:
         # Raised out here, so that the transport's error and its frames, which hold the key, are not its context.
         if failure is not None:
             raise failure
-        if response.status_code >= 300:  # noqa: PLR2004 - 2xx only; a redirect is refused, not followed
+        if response.status_code >= 300:
             raise await self._refusal(response)
         return response
 
     async def _refusal(self, response: Any) -> Exception:
         """The error for a bad status."""
-        if response.status_code < 400:  # noqa: PLR2004
+        if response.status_code < 400:
             await response.aclose()
             return redirected(response)
         try:

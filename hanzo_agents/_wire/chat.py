@@ -141,7 +141,7 @@ class _Chat:
             merge_usage=not _asks_for_usage(view.body),
         )
 
-    def event_type(self, data: Mapping[str, Any] | str) -> type[Any] | None:  # noqa: ARG002
+    def event_type(self, data: Mapping[str, Any] | str) -> type[Any] | None:
         return ChatCompletionChunk
 
     def usage(self, value: Any) -> Any:

@@ -92,7 +92,7 @@ class Composer:
                 self._templates.clear()
             self._templates[key] = template
         headers = template.headers.copy()
-        headers["content-length"] = str(len(content))
+        headers["Content-Length"] = str(len(content))
         return httpx2.Request(
             "POST", template.url, headers=headers, content=content, extensions=template.extensions
         )

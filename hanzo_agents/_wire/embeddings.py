@@ -57,7 +57,7 @@ class EmbeddingsView:
     def with_model(self, model: str | None) -> EmbeddingsView:
         return self if model is None else EmbeddingsView({**self.body, "model": model})
 
-    def with_max_output(self, tokens: int) -> EmbeddingsView:  # noqa: ARG002 - embeddings put out no tokens
+    def with_max_output(self, tokens: int) -> EmbeddingsView:
         return self
 
 
@@ -74,15 +74,15 @@ class _Embeddings:
     def outgoing(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return body
 
-    def check(self, value: Any, view: RequestView) -> None:  # noqa: ARG002
+    def check(self, value: Any, view: RequestView) -> None:
         data = getattr(value, "data", None)
         if not isinstance(data, list) or not data:
             raise InvalidResponse("the reply has no embeddings", code="no_embeddings")
 
-    def events(self, view: RequestView, estimate: Callable[[str], Usage]) -> EventCheck:  # noqa: ARG002
+    def events(self, view: RequestView, estimate: Callable[[str], Usage]) -> EventCheck:
         raise InvalidResponse("embeddings do not stream", code="no_stream")
 
-    def event_type(self, data: Mapping[str, Any] | str) -> type[Any] | None:  # noqa: ARG002
+    def event_type(self, data: Mapping[str, Any] | str) -> type[Any] | None:
         return None
 
     def usage(self, value: Any) -> Any:
@@ -93,7 +93,7 @@ class _Embeddings:
             prompt_tokens=usage.input_tokens, total_tokens=usage.input_tokens, estimated=True
         )
 
-    def output_text(self, value: Any) -> str:  # noqa: ARG002
+    def output_text(self, value: Any) -> str:
         return ""
 
 

@@ -128,7 +128,7 @@ def _status(value: object) -> int | None:
     if isinstance(value, str):
         if value in _STATUS_OF_TYPE:
             return _STATUS_OF_TYPE[value]
-        value = int(value) if value.isascii() and value.isdigit() and len(value) == 3 else None  # noqa: PLR2004
-    if isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600:  # noqa: PLR2004
+        value = int(value) if value.isascii() and value.isdigit() and len(value) == 3 else None
+    if isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600:
         return value
     return None

@@ -31,19 +31,23 @@ class Lane:
 
     Args:
         resource: the SDK's resource class whose `create` defines the keywords and their order on the wire.
+        required: keywords without which the SDK raises; the ordinary road lets it.
     """
 
-    def __init__(self, dialect: Dialect, resource: type[Any]) -> None:
+    def __init__(self, dialect: Dialect, resource: type[Any], *, required: frozenset[str] = frozenset()) -> None:
         self._dialect = dialect
         self._resource = resource
         self._order: tuple[str, ...] = ()
         self._known: frozenset[str] = frozenset()
+        self._required = required
 
     async def enter(self, engine: Engine, kwargs: Mapping[str, Any]) -> tuple[RequestView, Extras] | None:
         """The view and extras of a call, None when it must take the ordinary road."""
         if not self._order:
             self._order = await _wire_order(self._resource)
             self._known = frozenset(self._order) | _ATTACHED
+        if not self._required.issubset(kwargs):
+            return None
         if kwargs.get("extra_query") or kwargs.get("extra_body") or not self._known.issuperset(kwargs):
             return None
         headers = _plain_headers(kwargs.get("extra_headers"))

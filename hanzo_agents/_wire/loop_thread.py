@@ -117,7 +117,7 @@ def _fulfil(future: Future[T], job: Callable[[], T]) -> None:
         return
     try:
         future.set_result(job())
-    except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the job
+    except BaseException as error:  # noqa: BLE001 - handed to the caller
         future.set_exception(error)
     finally:
         del future, job  # or the exception's traceback would hold them, and they the exception

@@ -40,10 +40,10 @@ class _PlainView:
     max_output: int | None = None
     stateful: bool = False
 
-    def with_model(self, model: str | None) -> _PlainView:  # noqa: ARG002
+    def with_model(self, model: str | None) -> _PlainView:
         return self
 
-    def with_max_output(self, tokens: int) -> _PlainView:  # noqa: ARG002
+    def with_max_output(self, tokens: int) -> _PlainView:
         return self
 
 
@@ -59,7 +59,7 @@ class PlainRequests:
     async def run(self, method: str, path: str, request: Callable[[], Awaitable[Any]]) -> Any:
         """Run one request; only a GET is repeated after it may have reached the upstream."""
 
-        async def send(call: Call) -> Reply:  # noqa: ARG001 - the request is bound already
+        async def send(call: Call) -> Reply:
             return Reply(await request(), settled=Settled())
 
         clock = current_clock()
@@ -98,7 +98,7 @@ async def scrubbed(client: openai.AsyncOpenAI, secrets: Secrets, request: Callab
         response: Any = error.response
         failure = (
             redirected(response)
-            if response.status_code < 400  # noqa: PLR2004
+            if response.status_code < 400
             else status_error(client, response, response.content, secrets)
         )
     except openai.APIConnectionError as error:

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from hanzo_agents._wire.dialect import Dialect, RequestView
     from hanzo_agents._wire.redact import Secrets
 
-__all__ = ["Parser", "byte_chunks", "json_or_none", "read_body"]
+__all__ = ["MISSHAPEN", "SHAPE_ERRORS", "Parser", "byte_chunks", "json_or_none", "read_body"]
+
+SHAPE_ERRORS = (AttributeError, TypeError, KeyError, IndexError, ValueError)
+"""What reading raises on a body that is JSON but not of the API's shape."""
+
+MISSHAPEN = "the reply does not have the shape of an answer"
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -89,11 +94,17 @@ class Parser:
             value = self._lenient_value(kind, response, content)
         elif value.model_extra and value.model_extra.get("error"):
             raise reported_error(value.model_extra["error"], self._secrets, response.headers.get("x-request-id"))
+        misshapen = False
         try:
             dialect.check(value, view)
+            dialect.output_text(value)
         except InvalidResponse as error:
             self._identify(error, response, content)
             raise
+        except SHAPE_ERRORS:
+            misshapen = True
+        if misshapen:
+            raise not_an_answer(MISSHAPEN, response, content, self._secrets)
         return value
 
     def _lenient_value(self, kind: type[Any], response: Any, content: bytes) -> Any:

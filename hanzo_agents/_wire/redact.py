@@ -35,7 +35,10 @@ class Secrets:
 
     def excerpt(self, content: bytes, limit: int = 200) -> str:
         """The start of a body, readable and scrubbed."""
-        text = self.scrub(content[: limit * 8].decode("utf-8", "replace"))
+        # Scrubbed with a margin before it is cut: half a key at the cut would be no match.
+        most = limit * 8
+        margin = max(map(len, self._keys), default=0)
+        text = self.scrub(content[: most + margin].decode("utf-8", "replace"))[:most]
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= limit else text[: limit - 1] + "…"
 

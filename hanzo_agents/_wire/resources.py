@@ -42,7 +42,7 @@ __all__ = ["ChatArguments", "HanzoChat", "HanzoCompletions", "HanzoResponses"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_chat_lane = Lane(CHAT, AsyncCompletions)
+_chat_lane = Lane(CHAT, AsyncCompletions, required=frozenset({"messages"}))
 _responses_lane = Lane(RESPONSES, AsyncResponses)
 
 

@@ -11,8 +11,8 @@ from openai._streaming import SSEDecoder
 from typing_extensions import override
 
 from hanzo_agents._kernel.primed import Primed, finish_closing
-from hanzo_agents._wire.failures import connection_error, truncated
-from hanzo_agents._wire.reading import byte_chunks
+from hanzo_agents._wire.failures import connection_error, not_an_answer, truncated
+from hanzo_agents._wire.reading import MISSHAPEN, SHAPE_ERRORS, byte_chunks
 from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
@@ -51,8 +51,12 @@ class EventReader:
         """Whether an event commits the stream, and the events to hand on."""
         try:
             async for data in self._answer():
-                event = self._parser.event(self._dialect, data, self._response)
-                useful, events = self._check.feed(event)
+                try:
+                    useful, events = self._check.feed(self._parser.event(self._dialect, data, self._response))
+                except SHAPE_ERRORS:
+                    useful, events = False, None
+                if events is None:
+                    raise not_an_answer(MISSHAPEN, self._response, data.encode(), self._secrets)
                 if useful or events:
                     yield useful, events
             if last := self._check.end():

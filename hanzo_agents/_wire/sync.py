@@ -223,7 +223,7 @@ class _Reader(Generic[T]):
                 answer = None
         except StopAsyncIteration:
             pass
-        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asked
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
             failure = error
         if self._left and isinstance(failure, asyncio.CancelledError):
             failure = None
@@ -231,7 +231,7 @@ class _Reader(Generic[T]):
                 self._task.uncancel()
         try:
             await _closed(self._source)
-        except BaseException as error:  # noqa: BLE001 - as above
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
             failure = failure or error
         self._finish(answer, failure)
         del answer, failure  # as in `_Call.wait`

@@ -10,6 +10,7 @@ import asyncio
 import ssl
 import weakref
 from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib import request as urllib_request
 
@@ -133,4 +134,8 @@ class _Pools:
 
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine."""
-    return host in {"localhost", "::1", "[::1]"} or host.startswith("127.") or host.endswith(".localhost")
+    name = host.strip("[]").lower()
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")

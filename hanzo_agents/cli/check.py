@@ -48,8 +48,8 @@ async def _check(provider: HanzoModelProvider, *, local: bool) -> list[str]:
         model_provider=provider,
         model=await chosen_model(provider),
         tracing_disabled=True,
-        # The embedded model chatters; one that reasons needs room and may accept no temperature.
-        model_settings=ModelSettings(max_tokens=60, temperature=0) if local else ModelSettings(),
+        # The embedded model chatters on; a model that reasons first needs its room.
+        model_settings=ModelSettings(max_tokens=60) if local else ModelSettings(),
     )
     tests: list[tuple[str, str, Callable[[RunConfig], Awaitable[_Outcome]]]] = [
         ("Basic Agent", "Basic test", _basic),
@@ -146,12 +146,12 @@ async def _conversation(config: RunConfig) -> _Outcome:
 
     agent = Agent(
         name="ConversationAgent",
-        instructions="The user tells you facts. Answer questions about the user from what the user told you.",
+        instructions="You are a helpful assistant. Remember our conversation context.",
     )
-    first = await Runner.run(agent, "My name is Alice. Say hello to me.", run_config=config)
+    first = await Runner.run(agent, "My name is Alice. Remember it.", run_config=config)
     again: list[TResponseInputItem] = [
         *first.to_input_list(),
-        {"role": "user", "content": "Greet me again, with my name."},
+        {"role": "user", "content": "Greet me by name."},
     ]
     response = str((await Runner.run(agent, again, run_config=config)).final_output)
     return _Outcome(

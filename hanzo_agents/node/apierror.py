@@ -28,7 +28,7 @@ class ApiError(Exception):
 
     def body(self) -> dict[str, Any]:
         """The JSON body: `{"error": {"message", "type", "param", "code"}}`."""
-        kind = "invalid_request_error" if self.status < 500 else "server_error"  # noqa: PLR2004
+        kind = "invalid_request_error" if self.status < 500 else "server_error"
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 

@@ -182,7 +182,7 @@ class Engine:
             probe = f'{header}start: "{mark}" probed\nprobed:{rules}'
             tried = await self.complete(["The sky is"], Sampling(max_tokens=4), grammar=probe)
             known = tried.text.startswith(mark[0])
-            if len(self._grammars) >= 1024:  # noqa: PLR2004 - a bound, so that a long-lived node does not grow
+            if len(self._grammars) >= 1024:
                 self._grammars.clear()
             self._grammars[grammar] = known
         return known

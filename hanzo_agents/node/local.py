@@ -28,6 +28,7 @@ __all__ = ["LocalNode"]
 
 _BACKLOG = 128
 _STOP_SECONDS = 30.0
+_POLL_SECONDS = 0.005
 
 
 class LocalNode:
@@ -213,11 +214,16 @@ class _Running:
         self._engine = engine
         self._server = server
         self._listener = listener
-        # the port is listened on already: connections wait in its backlog until the thread serves them
-        self._thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [listener]}, name="hanzo-node-http", daemon=True
-        )
+        self._thread = threading.Thread(target=self._serve, name="hanzo-node-http", daemon=True)
         self._thread.start()
+        # not only listening but serving: a fork before that would catch the thread in the middle of its imports
+        while not server.started and self._thread.is_alive():
+            self._thread.join(_POLL_SECONDS)
+        if not server.started:
+            raise ConfigError(f"host, port: the HTTP server did not start on port {self.port}")
+
+    def _serve(self) -> None:
+        self._server.run(sockets=[self._listener])
 
     def stop(self) -> None:
         self._engine.close()

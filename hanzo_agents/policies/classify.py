@@ -80,8 +80,8 @@ def substitutable(error: Exception) -> bool:
         or _no_such_model(error)
         or (isinstance(error, openai.APIConnectionError) and not _bad_certificate(error))
         # The upstream asked for no retry of this request on itself; another upstream is another matter.
-        or ((status_of(error) or 0) >= 500)  # noqa: PLR2004
-        or status_of(error) == 429  # noqa: PLR2004
+        or ((status_of(error) or 0) >= 500)
+        or status_of(error) == 429
     )
 
 
@@ -146,7 +146,7 @@ def _until_date(text: str, now: float) -> float | None:
 
 
 def _transient_status(status: int) -> bool:
-    return status in _TRANSIENT_STATUS or status >= 500  # noqa: PLR2004
+    return status in _TRANSIENT_STATUS or status >= 500
 
 
 def _code_of(error: BaseException) -> str | None:
@@ -162,10 +162,10 @@ def _header(error: BaseException, name: str) -> str | None:
 
 def _no_such_model(error: Exception) -> bool:
     status = status_of(error)
-    if status == 404 or _code_of(error) == "model_not_found":  # noqa: PLR2004
+    if status == 404 or _code_of(error) == "model_not_found":
         return True
     # The router says 400 where OpenAI says 404.
-    return status == 400 and "invalid model name" in str(error).lower()  # noqa: PLR2004
+    return status == 400 and "invalid model name" in str(error).lower()
 
 
 def _bad_certificate(error: BaseException) -> bool:

@@ -1,0 +1,1 @@
+"""What this package offers to tests: a clock, a misbehaving server, a scripted router, cassettes."""

@@ -112,7 +112,7 @@ class Http:
     length: int | None = None
     head: bool = True
 
-    def render(self, request: Request, /) -> Http:  # noqa: ARG002
+    def render(self, request: Request, /) -> Http:
         """Return itself."""
         return self
 

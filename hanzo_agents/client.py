@@ -114,7 +114,7 @@ class AsyncHanzo(AsyncOpenAI):
         )  # fmt: skip
         self._keep_openai_out(default_headers, sdk)
         self._inherited = _inherit
-        self._secrets = Secrets(self.api_key)
+        self._secrets = Secrets(current=lambda: self.api_key)
         self._engine = Engine(
             self, _inherit.stack, labels=_inherit.labels, limit=_inherit.limit, single=_inherit.single,
             sibling=self.sibling,

@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 import httpx2
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from hanzo_agents._kernel.target import Target
 from hanzo_agents._wire.inherited import Inherited
 from hanzo_agents._wire.transport import LoopLocalTransport, is_loopback
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from hanzo_agents._kernel.stack import Stack
     from hanzo_agents._wire.labels import Labels
@@ -201,6 +202,8 @@ def open_client(
         env_file=env_file,
         allow_insecure=allow_insecure,
     )
+    for policy in stack.policies:
+        _check_targets(getattr(policy, "to", None) or (), allow_insecure=allow_insecure)
     inherited = Inherited(
         stack=stack,
         model=settings.model,
@@ -216,6 +219,14 @@ def open_client(
         headers=_checked_headers({**labels.headers(), **headers}),
         inherited=inherited,
     )
+
+
+def _check_targets(targets: Iterable[Any], *, allow_insecure: bool) -> None:
+    """Find a bad target now, and not in the middle of an outage."""
+    for target in targets:
+        if isinstance(target, Target) and target.base_url is not None:
+            checked_url("Target.base_url", target.base_url, allow_insecure=allow_insecure)
+            checked_key("Target.api_key", target.api_key or "")
 
 
 def _http_client(transport: Mapping[str, Any]) -> httpx2.AsyncClient:

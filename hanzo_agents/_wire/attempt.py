@@ -23,7 +23,7 @@ from hanzo_agents._wire.failures import (
     status_error,
 )
 from hanzo_agents._wire.labels import Labels
-from hanzo_agents._wire.reading import Parser, json_or_none, read_body
+from hanzo_agents._wire.reading import MISSHAPEN, SHAPE_ERRORS, Parser, json_or_none, read_body
 from hanzo_agents._wire.redact import Secrets
 from hanzo_agents._wire.stream import EventReader, HanzoStream, close_response, hear_closing
 from hanzo_agents.errors import InvalidResponse, Refused
@@ -61,7 +61,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         """Bind the parts to this endpoint's key."""
-        self.secrets = Secrets(self.client.api_key)
+        self.secrets = Secrets(current=lambda: self.client.api_key)
         self.parser = Parser(self.client, self.secrets)
         self.composer = Composer(self.client, self.labels)
 
@@ -132,13 +132,20 @@ class Endpoint:
             await close_response(response)
         if failure is not None:
             raise failure
-        value = self.parser.value(dialect, view, response, content)
-        raw = dialect.usage(value)
-        usage = usage_of(raw)
+        value: Any = None
+        usage: Usage | None = None
+        try:
+            value = self.parser.value(dialect, view, response, content)
+            raw = dialect.usage(value)
+            usage = usage_of(raw)
+            if usage is None:
+                usage = self._estimate(view, dialect.output_text(value))
+                dialect.add_usage(value, usage)
+            note_usage(record, usage, raw)
+        except SHAPE_ERRORS:
+            usage = None
         if usage is None:
-            usage = self._estimate(view, dialect.output_text(value))
-            dialect.add_usage(value, usage)
-        note_usage(record, usage, raw)
+            raise not_an_answer(MISSHAPEN, response, content, self.secrets)
         record.model = response.headers.get("x-litellm-model-group") or getattr(value, "model", record.model)
         record.accepted = record.ended = call.clock.now()
         call.journal.finish(record)

@@ -84,7 +84,7 @@ class ChatEvents:
         useful = False
         if delta is not None:
             if content := delta.content:
-                self._text.append(content)
+                self._text.append(_text(content))
                 useful = True
             if delta.tool_calls:
                 calls = self._calls.get(getattr(choice, "index", 0))
@@ -156,6 +156,12 @@ def _estimated(
         estimated=True,  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     )
     return [chunk]
+
+
+def _text(content: object) -> str:
+    if not isinstance(content, str):
+        raise TypeError("content of a chunk is no text")
+    return content
 
 
 def _reasons(delta: Any) -> bool:

@@ -6,6 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hanzo_agents.errors import InvalidResponse
 
 __all__ = ["Secrets"]
@@ -16,12 +18,23 @@ SHORTEST = 6
 
 
 class Secrets:
-    """The keys of one endpoint. Prints as nothing."""
+    """The keys of one endpoint. Prints as nothing.
 
-    __slots__ = ("_keys",)
+    Args:
+        current: gives the key in use; it is asked whenever something is scrubbed, as a key may change.
+        keys: further ones.
+    """
 
-    def __init__(self, *keys: str | None) -> None:
-        self._keys = tuple(key for key in keys if key is not None and len(key) >= SHORTEST)
+    __slots__ = ("_current", "_given")
+
+    def __init__(self, *keys: str | None, current: Callable[[], str | None] | None = None) -> None:
+        self._given = keys
+        self._current = current
+
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        keys = self._given if self._current is None else (*self._given, self._current())
+        return tuple(key for key in keys if key is not None and len(key) >= SHORTEST)
 
     def scrub(self, text: str) -> str:
         """The text without the keys, and without their SHA-256 (the router prints that of a wrong key)."""
@@ -49,4 +62,4 @@ class Secrets:
         error.code = None if error.code is None else self.scrub(error.code)
 
     def __repr__(self) -> str:
-        return f"Secrets({len(self._keys)})"
+        return "Secrets(...)"

@@ -111,7 +111,7 @@ class ResponseEvents:
         self._begun = True
         kind = getattr(event, "type", None)
         if kind in _TEXT_DELTAS:
-            self._text.append(event.delta)
+            self._text.append(str(event.delta))
             return True, [event]
         if kind in _HELD:
             return False, [event]

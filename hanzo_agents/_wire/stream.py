@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["EventReader", "HanzoStream", "close_response"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class EventReader:
@@ -51,20 +52,27 @@ class EventReader:
         """Whether an event commits the stream, and the events to hand on."""
         try:
             async for data in self._answer():
-                try:
-                    useful, events = self._check.feed(self._parser.event(self._dialect, data, self._response))
-                except SHAPE_ERRORS:
-                    useful, events = False, None
-                if events is None:
-                    raise not_an_answer(MISSHAPEN, self._response, data.encode(), self._secrets)
+                useful, events = self._shaped(self._event, data)
                 if useful or events:
                     yield useful, events
-            if last := self._check.end():
+            last = self._shaped(self._check.end)
+            if last:
                 yield False, last
         except InvalidResponse as error:
             self._secrets.scrub_error(error)
             error.request_id = error.request_id or self._id
             raise
+
+    def _event(self, data: str) -> tuple[bool, list[Any]]:
+        return self._check.feed(self._parser.event(self._dialect, data, self._response))
+
+    def _shaped(self, read: Callable[..., R], *data: str) -> R:
+        """Read something; what has not the shape of an answer is none."""
+        try:
+            return read(*data)
+        except SHAPE_ERRORS:
+            pass
+        raise not_an_answer(MISSHAPEN, self._response, "".join(data).encode(), self._secrets)
 
     async def _answer(self) -> AsyncIterator[str]:
         """The data of events; what breaks after the answer is whole breaks nothing."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
@@ -273,9 +272,8 @@ def _wait(future: Future[Any]) -> None:
 
     One long wait would miss a signal that arrives just before it begins, and on Windows every signal.
     """
-    while not future.done():
-        with contextlib.suppress(TimeoutError):
-            future.exception(GLANCE)
+    while not wait((future,), GLANCE).done:
+        pass
 
 
 def _waited(future: Future[T]) -> T:

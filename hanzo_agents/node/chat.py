@@ -161,6 +161,8 @@ class _Usage:
             "completion_tokens": self.completion,
             "total_tokens": self.prompt + self.completion,
             "prompt_tokens_details": {"cached_tokens": self.cached},
+            # In the router's own field, so that a caller can tell "free" from "unknown".
+            "cost": 0,
         }
 
 

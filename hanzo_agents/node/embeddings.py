@@ -59,5 +59,5 @@ async def embed(body: EmbeddingsBody, model: str, engine: Engine) -> dict[str, A
         "object": "list",
         "data": data,
         "model": model,
-        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens, "cost": 0},
     }

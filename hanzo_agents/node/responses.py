@@ -240,6 +240,7 @@ class _Response:
             "output_tokens": usage.completion_tokens,
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+            "cost": 0,
         }
         if event.reason == "length":
             self.value |= {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}

@@ -13,7 +13,9 @@ provider = HanzoModelProvider() if os.environ.get("HANZO_ROUTER_URL") else Hanzo
 
 async def main() -> None:
     agent = Agent(name="Assistant", instructions="You are a helpful assistant. Be concise.")
-    result = await Runner.run(agent, "What is 2 + 2?", run_config=RunConfig(model_provider=provider))
+    result = await Runner.run(
+        agent, "What is 2 + 2?", run_config=RunConfig(model_provider=provider, tracing_disabled=True)
+    )
     print(result.final_output)
 
 

@@ -22,7 +22,9 @@ provider = connect(
 async def main() -> None:
     agent = Agent(name="Assistant", instructions="You are a helpful assistant. Be concise.")
     with track() as journals:
-        result = await Runner.run(agent, "What is 2 + 2?", run_config=RunConfig(model_provider=provider))
+        result = await Runner.run(
+            agent, "What is 2 + 2?", run_config=RunConfig(model_provider=provider, tracing_disabled=True)
+        )
 
     for attempt in journals[0].attempts:
         print(f"{attempt.target}: {type(attempt.error).__name__ if attempt.error else 'answered'}")

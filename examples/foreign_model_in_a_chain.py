@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from agents import Agent, Runner
+from agents import Agent, RunConfig, Runner
 from agents.testing import ScriptedModel
 
 from hanzo_agents import Fallback, HanzoModelProvider, Retry, Target, track, wrap
@@ -18,7 +18,7 @@ async def main() -> None:
     model = wrap(foreign, Retry(attempts=1), Fallback(to=[Target(provider.get_model(None))]))
     agent = Agent(name="Assistant", instructions="You are a helpful assistant. Be concise.", model=model)
     with track() as journals:
-        result = await Runner.run(agent, "What is 2 + 2?")
+        result = await Runner.run(agent, "What is 2 + 2?", run_config=RunConfig(tracing_disabled=True))
 
     for decision in journals[0].decisions:
         print(f"{decision.policy} {decision.action}: {decision.reason}")

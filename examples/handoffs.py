@@ -32,7 +32,9 @@ reception = Agent(
 
 async def main() -> None:
     result = await Runner.run(
-        reception, "Why does it rain in autumn?", run_config=RunConfig(model_provider=provider)
+        reception,
+        "Why does it rain in autumn?",
+        run_config=RunConfig(model_provider=provider, tracing_disabled=True),
     )
     print(f"{result.last_agent.name}: {result.final_output}")
 

@@ -1,4 +1,4 @@
-"""The backend integration guide in one file: an agent, an agent with tools, two models, and production settings."""
+"""The backend integration guide in one file: an agent, one with tools, two models, production settings."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ connect = HanzoModelProvider if os.environ.get("HANZO_ROUTER_URL") else HanzoMod
 provider = connect(
     user_id="user-123",  # whom the calls are for, in the router's records
     metadata={"tags": ["example"]},
-    policies=[Retry(attempts=3), Deadline(120)],
+    policies=[Retry(attempts=3), Deadline(total=120)],
 )
 config = RunConfig(model_provider=provider, model_settings=ModelSettings(max_tokens=100))
 

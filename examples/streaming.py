@@ -15,7 +15,9 @@ async def main() -> None:
     agent = Agent(name="Poet", instructions="Be brief.", model_settings=ModelSettings(max_tokens=80))
     with track() as journals:
         result = Runner.run_streamed(
-            agent, "Write one sentence about the sea.", run_config=RunConfig(model_provider=provider)
+            agent,
+            "Write one sentence about the sea.",
+            run_config=RunConfig(model_provider=provider, tracing_disabled=True),
         )
         async for event in result.stream_events():
             if event.type == "raw_response_event" and isinstance(event.data, ResponseTextDeltaEvent):

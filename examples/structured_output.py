@@ -16,16 +16,18 @@ class Event(BaseModel):
 
     name: str
     day: str
-    people: list[str]
+    place: str
 
 
 async def main() -> None:
     agent = Agent(name="Clerk", instructions="Extract the event.", output_type=Event)
     result = await Runner.run(
-        agent, "Alice and Bob go to the science fair on Friday.", run_config=RunConfig(model_provider=provider)
+        agent,
+        "The science fair is in Paris on Friday.",
+        run_config=RunConfig(model_provider=provider, tracing_disabled=True),
     )
     event = result.final_output_as(Event, raise_if_incorrect_type=True)
-    print(f"name: {event.name}\nday: {event.day}\npeople: {', '.join(event.people)}")
+    print(f"name: {event.name}\nday: {event.day}\nplace: {event.place}")
 
 
 if __name__ == "__main__":

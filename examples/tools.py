@@ -19,7 +19,9 @@ def get_weather(city: str) -> str:
 
 async def main() -> None:
     agent = Agent(name="Assistant", instructions="You are a helpful assistant.", tools=[get_weather])
-    result = await Runner.run(agent, "What's the weather in Paris?", run_config=RunConfig(model_provider=provider))
+    result = await Runner.run(
+        agent, "What's the weather in Paris?", run_config=RunConfig(model_provider=provider, tracing_disabled=True)
+    )
     print(result.final_output)
 
 

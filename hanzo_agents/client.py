@@ -186,7 +186,9 @@ class AsyncHanzo(AsyncOpenAI):
         if options.extra_json:
             body = {**body, **as_dict(options.extra_json)}
             sent.extra_json = None
-        reply = await self._engine.run(dialect, dialect.view(body), Extras(sent), stream=stream)
+        reply = await self._engine.run(
+            dialect, dialect.view(body), Extras(sent, raw=mode is not None), stream=stream
+        )
         value = deliver(reply)
         if not isinstance(options.post_parser, NotGiven) and not stream:
             value = options.post_parser(value)

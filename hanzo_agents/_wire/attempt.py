@@ -25,7 +25,7 @@ from hanzo_agents._wire.failures import (
 from hanzo_agents._wire.labels import Labels
 from hanzo_agents._wire.reading import MISSHAPEN, SHAPE_ERRORS, Parser, json_or_none, read_body
 from hanzo_agents._wire.redact import Secrets
-from hanzo_agents._wire.stream import EventReader, HanzoStream, close_response, hear_closing
+from hanzo_agents._wire.stream import EventReader, HanzoStream, close_response, hear_closing, raw_response
 from hanzo_agents.errors import InvalidResponse, Refused
 from hanzo_agents.policies.classify import not_sent
 
@@ -180,6 +180,10 @@ class Endpoint:
         await primed.prime()
         record.accepted = call.clock.now()
         reply.bound = primed.bound
+        if exchange.extras.raw:
+            reply.raw = raw_response(response, reader, primed)
+        else:
+            reader.forget()
         reply.value = HanzoStream[Any](primed, response, exchange.dialect.value_type, self.client)
         return reply
 

@@ -38,16 +38,19 @@ class Extras:
     Attributes:
         options: the SDK's own options, when the request came by its ordinary road; None in the fast lane.
         headers: extra headers of a fast-lane request.
+        raw: the caller wants the HTTP response itself.
         timeout: seconds, an httpx2.Timeout, None for no limit, or not given for the client's own.
     """
 
     options: FinalRequestOptions | None = None
     headers: tuple[tuple[str, str], ...] = ()
     timeout: Any = not_given
+    raw: bool = False
 
     def away(self) -> Extras:
         """What of this may go to another endpoint than the caller's: the time limit."""
-        return Extras(timeout=self.timeout if self.options is None else self.options.timeout)
+        timeout = self.timeout if self.options is None else self.options.timeout
+        return Extras(timeout=timeout, raw=self.raw)
 
 
 class Composer:

@@ -12,6 +12,7 @@ from hanzo_agents._wire.facts import usage_of
 from hanzo_agents._wire.failures import reported_error, truncated
 from hanzo_agents._wire.redact import Secrets
 from hanzo_agents._wire.tool_calls import fresh_id
+from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,6 +87,7 @@ class ResponseEvents:
         "_ids",
         "_inject",
         "_seen_ids",
+        "_seen_items",
         "_taken",
         "_text",
         "raw_usage",
@@ -105,6 +107,7 @@ class ResponseEvents:
         self._text: list[str] = []
         self._ended = False
         self._begun = False
+        self._seen_items = False
 
     def feed(self, event: Any) -> tuple[bool, list[Any]]:
         """Take an event: whether it commits the stream, and what to hand on."""
@@ -128,6 +131,7 @@ class ResponseEvents:
         return True, [event]
 
     def _item(self, event: Any) -> bool:
+        self._seen_items = True
         item = event.item
         kind = getattr(item, "type", None)
         if kind == "function_call":
@@ -140,6 +144,8 @@ class ResponseEvents:
         return event.type.endswith(".done") or kind not in _HELD_ITEMS
 
     def _finish(self, response: Any) -> None:
+        if not response.output and not self._seen_items and not self._text and response.status == "completed":
+            raise InvalidResponse("the reply is complete and empty", code="empty_reply")
         self._ended = True
         mend_output(response.output, self._taken(), self._ids)
         self.raw_usage = response.usage

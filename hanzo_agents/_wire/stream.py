@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx2
-from openai import APIConnectionError, AsyncStream
+from openai import APIConnectionError, APITimeoutError, AsyncStream
 from openai._httpx2 import request_exceptions
 from openai._streaming import SSEDecoder
 from typing_extensions import override
@@ -46,7 +46,25 @@ class EventReader:
         self._check = check
         self._parser = parser
         self._secrets = secrets
-        self._limit = limit
+        self._chunks = byte_chunks(response, limit)
+        self._heard: list[bytes] | None = []
+
+    async def bytes_again(self) -> AsyncIterator[bytes]:
+        """The bytes of the stream from their beginning, for who reads them raw after the stream was accepted."""
+        for chunk in self._heard or ():
+            yield chunk
+        async for chunk in self._chunks:
+            yield chunk
+
+    def forget(self) -> None:
+        """Keep no more of what was heard: nobody will read it raw."""
+        self._heard = None
+
+    async def _hear(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            if self._heard is not None:
+                self._heard.append(chunk)
+            yield chunk
 
     async def batches(self) -> AsyncGenerator[tuple[bool, list[Any]]]:
         """Whether an event commits the stream, and the events to hand on."""
@@ -84,7 +102,7 @@ class EventReader:
                 raise
 
     async def _data(self) -> AsyncIterator[str]:
-        chunks = byte_chunks(self._response, self._limit)
+        chunks = self._hear()
         failure: Exception
         try:
             async for event in SSEDecoder().aiter_bytes(chunks):
@@ -112,8 +130,8 @@ class EventReader:
 
 
 def _cut(lost: APIConnectionError, request_id: str | None) -> Exception:
-    """A body that ends too early is a truncated stream, however the transport calls it."""
-    if type(lost.__cause__).__name__ != "RemoteProtocolError":
+    """A body that ends too early is a truncated stream, whether the peer closed or reset the connection."""
+    if isinstance(lost, APITimeoutError):
         return lost
     error = truncated(f"the stream was cut: {lost.__cause__}", request_id)
     error.__cause__ = lost.__cause__
@@ -174,6 +192,29 @@ def hear_closing(response: Any, primed: Primed) -> None:
             primed.left()
 
     response.stream = ClosingBytes(response.stream, closed)
+
+
+class _BytesAgain(httpx2.AsyncByteStream):
+    """The bytes of an accepted stream; closing them leaves the stream."""
+
+    def __init__(self, reader: EventReader, primed: Primed) -> None:
+        self._reader = reader
+        self._primed = primed
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._reader.bytes_again()
+
+    @override
+    async def aclose(self) -> None:
+        await self._primed.aclose()
+
+
+def raw_response(response: Any, reader: EventReader, primed: Primed) -> httpx2.Response:
+    """A response that can be read raw, or through the accepted stream, once."""
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
+    return httpx2.Response(
+        response.status_code, headers=headers, stream=_BytesAgain(reader, primed), request=response.request
+    )
 
 
 async def close_response(response: Any) -> None:

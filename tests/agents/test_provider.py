@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx2
 import openai
 import pytest
 from agents import (
@@ -19,7 +20,6 @@ from agents import (
     retry_policies,
 )
 from agents.exceptions import ModelTimeoutError, UserError
-from agents.models._retry_runtime import provider_managed_retries_disabled
 from agents.models.multi_provider import MultiProviderMap
 from agents.retry import ModelRetryAdviceRequest, ModelRetryBackoffSettings
 from agents.testing import ScriptedModel, assistant_message
@@ -156,7 +156,9 @@ def request_for(error):
 @pytest.mark.parametrize("api", ["chat", "responses"])
 async def test_retry_advice_is_the_sdks_until_our_policies_have_acted(api):
     model = Upstream().provider(api=api).get_model("m")
-    error = openai.InternalServerError("x", response=status(503, None, x_should_retry="true"), body=None)
+    answer = status(503, None, x_should_retry="true")
+    answer.request = httpx2.Request("POST", URL)
+    error = openai.InternalServerError("x", response=answer, body=None)
     assert model.get_retry_advice(request_for(error)).suggested is True
     for final in (CircuitOpen("x"), ConfigError("x")):
         advice = model.get_retry_advice(request_for(final))
@@ -428,7 +430,7 @@ async def test_a_stored_prompt_is_an_error_on_chat_and_sent_on_responses():
     assert upstream.hits == 0
     upstream = Upstream(response())
     await run(upstream.provider(api="responses"), agent)
-    assert upstream.bodies[0]["prompt"] == {"id": "pmpt_1"}
+    assert upstream.bodies[0]["prompt"]["id"] == "pmpt_1"
 
 
 async def test_stateful_responses_are_pinned():
@@ -529,8 +531,6 @@ async def test_listing_and_health():
 
 
 async def test_health_without_anybody_there():
-    import httpx2
-
     with pytest.raises(openai.APIConnectionError):
         await Upstream(httpx2.ConnectError("refused")).provider().health()
 
@@ -597,6 +597,7 @@ def test_an_explicit_stack_is_obeyed():
 async def test_the_runner_may_own_the_retries_of_a_foreign_chain_too():
     foreign = ScriptedModel([ValueError("503"), [assistant_message("x")]])
     provider = Upstream(status(503)).provider(policies=[fast(3)], fallbacks=[Target(foreign)])
-    with provider_managed_retries_disabled(True), pytest.raises(openai.InternalServerError):
-        await run(provider)
+    agent = Agent(name="A", model="m", model_settings=ModelSettings(retry=ModelRetrySettings(max_retries=0)))
+    with pytest.raises(openai.InternalServerError):
+        await run(provider, agent)
     assert foreign.remaining_steps == 2

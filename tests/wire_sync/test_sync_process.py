@@ -22,7 +22,8 @@ for name, path in (("hanzo_agents", {str(PACKAGE)!r}), ("hanzo_agents._wire", {s
 from hanzo_agents._wire.sync import call_off_loop, iterate, run
 
 def say(*words):
-    print(*words, flush=True)
+    # One write: two threads may say something at the same time.
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 
 async def count():
     try:

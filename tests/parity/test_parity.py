@@ -1,0 +1,208 @@
+"""One matrix: every policy decides the same whoever calls and however the answer comes.
+
+Rows are seams (`SEAMS`), columns value and stream; each cell runs the same scenarios and compares what the journal
+says: attempts, decisions and the outcome. A new seam, the sync client for one, is one more entry in `SEAMS`.
+"""
+
+import asyncio
+
+import httpx2
+import pytest
+from agents import Agent, RunConfig, Runner
+from agents.testing import ScriptedModel, assistant_message
+from calls import http_error, lost_connection
+from upstream import HELLO, Upstream, completion, sse, status, text_chunks
+
+from hanzo_agents import Deadline, Fallback, Retry, Stack, Target, Trace, track, wrap
+from hanzo_agents.testing.clock import FakeClock
+
+NO_JITTER = {"jitter": lambda: 0.5}
+
+
+class Observer:
+    def __init__(self):
+        self.heard = []
+
+    def attempt_started(self, journal, attempt):
+        self.heard.append(f"attempt {attempt.number}")
+
+    def attempt_ended(self, journal, attempt):
+        self.heard.append("accepted" if attempt.accepted is not None else "failed")
+
+    def decided(self, journal, decision):
+        self.heard.append(f"{decision.policy} {decision.action}")
+
+    def call_ended(self, journal):
+        self.heard.append("over")
+
+
+def policies_of(name):
+    """Fresh policies for a row; a Fallback's target "b" is filled in by the seam."""
+    return {
+        "Trace": [Trace(to=[Observer()])],
+        "Deadline": [Deadline(total=5)],
+        "Retry": [Retry(**NO_JITTER)],
+        "Fallback": ["fallback"],
+        "Retry and Fallback": [Retry(attempts=2, **NO_JITTER), "fallback"],
+        "all": [Trace(to=[Observer()]), Deadline(total=5), Retry(**NO_JITTER), "fallback"],
+        "none": [],
+    }[name]
+
+
+# What the upstream does, request by request; "ok" answers, a number is a status.
+SCRIPTS = {
+    "good": ["ok"],
+    "one failure": [503, "ok"],
+    "two failures": [503, 503, "ok"],
+    "three failures": [503, 503, 503, "ok"],
+    "always failing": [503],
+    "lost connections": ["lost", "lost", "ok"],
+    "a bad request": [400],
+    "a wrong key": [401],
+    "no such model": [404, "ok"],
+    "slow down": [("wait", "1"), "ok"],
+    "slow down for an hour": [("wait", "3600"), "ok"],
+    "failing, then a bad request": [503, 400],
+    "hanging": ["hang"],
+    "failing, then hanging": [503, "hang"],
+}
+
+
+class Wire:
+    """A seam over HTTP: plays a script as replies."""
+
+    def __init__(self, script, *, stream):
+        self.steps = list(script)
+        self.stream = stream
+        self.upstream = Upstream(self._answer)
+
+    async def _answer(self, _request):
+        step = self.steps[min(self.upstream.hits - 1, len(self.steps) - 1)]
+        if step == "hang":
+            await asyncio.Event().wait()
+        if step == "lost":
+            raise httpx2.ReadError("reset")
+        if step == "ok":
+            return sse(*text_chunks("ok")) if self.stream else httpx2.Response(200, json=completion("ok"))
+        if isinstance(step, tuple):
+            return status(429, None, retry_after=step[1])
+        return status(step)
+
+
+def filled(policies, target):
+    return [Fallback(to=[target]) if policy == "fallback" else policy for policy in policies]
+
+
+async def facade(script, policies, *, stream):
+    wire = Wire(script, stream=stream)
+    client = wire.upstream.client(policies=Stack(*ordered(filled(policies, "b"))))
+    answer = await client.chat.completions.create(messages=[HELLO], stream=stream)
+    if not stream:
+        return answer.choices[0].message.content
+    return "".join([c.choices[0].delta.content or "" async for c in answer if c.choices])
+
+
+async def through_the_provider(script, policies, *, stream):
+    wire = Wire(script, stream=stream)
+    provider = wire.upstream.provider(policies=Stack(*ordered(filled(policies, "b"))))
+    return await agent_run(Agent(name="A", model="m"), RunConfig(model_provider=provider), stream=stream)
+
+
+async def foreign_model(script, policies, *, stream):
+    steps = list(script)
+    asked = []
+
+    async def respond(_call):
+        step = steps[min(len(asked), len(steps) - 1)]
+        asked.append(step)
+        if step == "hang":
+            await asyncio.Event().wait()
+        if step == "lost":
+            raise lost_connection()
+        if step == "ok":
+            return [assistant_message("ok")]
+        if isinstance(step, tuple):
+            raise http_error(429, retry_after=step[1])
+        raise http_error(step)
+
+    def model():
+        from agents.testing import ModelStep
+
+        return ScriptedModel([ModelStep(responder=respond) for _ in range(10)])
+
+    wrapped = wrap(model(), Stack(*ordered(filled(policies, Target(model(), label="b")))))
+    return await agent_run(Agent(name="A", model=wrapped), RunConfig(), stream=stream)
+
+
+async def agent_run(agent, config, *, stream):
+    if not stream:
+        return (await Runner.run(agent, "Hello!", run_config=config)).final_output
+    result = Runner.run_streamed(agent, "Hello!", run_config=config)
+    async for _ in result.stream_events():
+        pass
+    return result.final_output
+
+
+def ordered(policies):
+    return sorted(policies, key=lambda policy: policy.place)
+
+
+SEAMS = {"facade": facade, "provider": through_the_provider, "foreign model": foreign_model}
+"""`await seam(script, policies, stream=...)` makes one call and returns its text."""
+
+
+async def story(seam, script, policies, *, stream):
+    """What happened to one call, in the words of its journal."""
+    policies = policies_of(policies)
+    watching = [policy.to[0] for policy in policies if isinstance(policy, Trace)]
+    with FakeClock(auto=True) as clock, track() as journals:
+        task = asyncio.create_task(SEAMS[seam](SCRIPTS[script], policies, stream=stream))
+        await clock.settle()
+        # A call that hangs is left after a while: by its deadline if it has one, else by us.
+        for _ in range(40):
+            if task.done():
+                break
+            await clock.run_for(1)
+        task.cancel()
+        (outcome,) = await asyncio.gather(task, return_exceptions=True)
+        # A streamed run has a task of its own, which ends a little later than its reader.
+        await clock.settle()
+    (journal,) = journals
+    return {
+        "outcome": outcome if isinstance(outcome, str) else type(outcome).__name__,
+        "attempts": [(a.number, a.accepted is not None, type(a.error).__name__, a.sent) for a in journal.attempts],
+        "targets": [["first", "b"][a.target == "b"] for a in journal.attempts],
+        "decisions": [(d.policy, d.action) for d in journal.decisions],
+        "sleeps": clock.sleeps,
+        "over": journal.ended is not None,
+        "heard": [observer.heard for observer in watching],
+    }
+
+
+POLICIES = ["none", "Trace", "Deadline", "Retry", "Fallback", "Retry and Fallback", "all"]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["value", "stream"])
+@pytest.mark.parametrize("seam", SEAMS)
+@pytest.mark.parametrize("policies", POLICIES)
+async def test_the_same_decisions_at_every_seam_however_the_answer_comes(policies, seam, stream):
+    for script in SCRIPTS:
+        expected = await story("facade", script, policies, stream=False)
+        found = await story(seam, script, policies, stream=stream)
+        assert found == expected, script
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["value", "stream"])
+@pytest.mark.parametrize("seam", SEAMS)
+async def test_the_matrix_compares_something(seam, stream):
+    """The column that the others are held to, in full once."""
+    found = await story(seam, "two failures", "all", stream=stream)
+    assert found == {
+        "outcome": "ok",
+        "attempts": [(1, False, "InternalServerError", True), (1, False, "InternalServerError", True), (2, True, "NoneType", True)],
+        "targets": ["first", "b", "b"],
+        "decisions": [("Retry", "gives up"), ("Fallback", "moves on"), ("Retry", "retries")],
+        "sleeps": [0.25],
+        "over": True,
+        "heard": [["attempt 1", "failed", "Retry gives up", "Fallback moves on", "attempt 1", "failed", "Retry retries", "attempt 2", "accepted", "over"]],
+    }  # fmt: skip

@@ -8,6 +8,7 @@ from agents import Agent, RunConfig, Runner, function_tool
 from hanzo_agents import HanzoModelProvider
 
 provider = HanzoModelProvider() if os.environ.get("HANZO_ROUTER_URL") else HanzoModelProvider.local()
+config = RunConfig(model_provider=provider, tracing_disabled=True)
 
 
 @function_tool
@@ -19,9 +20,7 @@ def get_weather(city: str) -> str:
 
 async def main() -> None:
     agent = Agent(name="Assistant", instructions="You are a helpful assistant.", tools=[get_weather])
-    result = await Runner.run(
-        agent, "What's the weather in Paris?", run_config=RunConfig(model_provider=provider, tracing_disabled=True)
-    )
+    result = await Runner.run(agent, "What's the weather in Paris?", run_config=config)
     print(result.final_output)
 
 

@@ -9,6 +9,7 @@ import openai
 from hanzo_agents import Call, Journal, Reply, Settled, Target
 from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.primed import Primed
+from hanzo_agents._kernel.reply import Settlement
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Inner:
             step = step(call)
         if isinstance(step, BaseException):
             raise step
-        return step if isinstance(step, Reply) else Reply(step, settled=Settled())
+        return step if isinstance(step, Reply) else Reply(step)
 
     @property
     def targets(self):
@@ -105,7 +106,7 @@ class Script:
             if self.end is not None:
                 raise self.end
 
-        reply = Reply(None)
+        end = Settlement()
         source = batches()
 
         async def close():
@@ -115,13 +116,11 @@ class Script:
         primed = Primed(
             source,
             close=close,
-            finished=lambda error, complete: reply.settle(Settled(error=error, complete=complete)),
+            finished=lambda error, complete: end.settle(Settled(error=error, complete=complete)),
             clock=clock,
         )
         await primed.prime()
-        reply.bound = primed.bound
-        reply.value = primed.events()
-        return reply
+        return Reply(primed, end=end, bound=primed.bound)
 
 
 async def read(stream):
@@ -129,7 +128,7 @@ async def read(stream):
     got = []
     try:
         async for event in stream:
-            got.append(event)
+            got.append(event)  # noqa: PERF401 - what came before an error counts
     except Exception as error:
         return got, error
     return got, None

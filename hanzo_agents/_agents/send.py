@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.journal import Attempt, Cost, Journal, Usage
 from hanzo_agents._kernel.primed import Primed
-from hanzo_agents._kernel.reply import Reply, Settled
+from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.tracking import track_only
 from hanzo_agents._wire.engine import spare_stands_by
 from hanzo_agents._wire.facts import estimate_tokens
@@ -67,14 +67,14 @@ async def _value(model: Model, call: Call, record: Attempt, legs: list[Journal])
     record.accepted = record.ended = call.clock.now()
     _adopt(record, legs)
     call.journal.finish(record)
-    return Reply(response, record, settled=Settled(record.usage, record.cost))
+    return Reply(response, record, end=Settlement(Settled(record.usage, record.cost)))
 
 
 async def _stream(model: Model, call: Call, record: Attempt, legs: list[Journal]) -> Reply:
     view: ModelView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
     check = ResponseEvents(view.tool_call_ids, lambda text: _estimate(view, text), inject=False)
     events: Any = view.stream_response(model)
-    reply = Reply(None, record)
+    end = Settlement()
 
     def finished(error: BaseException | None, complete: bool) -> None:
         if record.accepted is None:
@@ -86,7 +86,7 @@ async def _stream(model: Model, call: Call, record: Attempt, legs: list[Journal]
             _sign(error, model)
         call.journal.finish(record)
         whole = complete or (error is None and check.complete)
-        reply.settle(Settled(record.usage, record.cost, error, whole))
+        end.settle(Settled(record.usage, record.cost, error, whole))
 
     async def batches() -> AsyncGenerator[tuple[bool, list[Any]]]:
         async for event in events:
@@ -98,9 +98,7 @@ async def _stream(model: Model, call: Call, record: Attempt, legs: list[Journal]
     with track_only(legs), _spare(call):
         await primed.prime()
     record.accepted = call.clock.now()
-    reply.bound = primed.bound
-    reply.value = primed
-    return reply
+    return Reply(primed, record, end=end, bound=primed.bound)
 
 
 @contextmanager

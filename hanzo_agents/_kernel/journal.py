@@ -113,6 +113,8 @@ class Journal:
 
     started: float
     operation: str
+    leg: bool = False
+    """Whether the call is a leg of another one that has a journal of its own."""
     observers: tuple[Observer, ...] = ()
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     decisions: list[Decision] = field(default_factory=list[Decision])

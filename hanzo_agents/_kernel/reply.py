@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hanzo_agents._kernel.journal import Attempt, Usage
 
-__all__ = ["Reply", "Settled"]
+__all__ = ["Reply", "Settled", "Settlement"]
 
 _logger = logging.getLogger("hanzo_agents")
 
@@ -37,33 +37,21 @@ class Settled:
     complete: bool = True
 
 
-class Reply:
-    """An accepted answer: `value` is the parsed object, or the stream that yields its events.
+class Settlement:
+    """The end of a reply, and who wants to hear of it.
 
-    A value is settled when it is made; a stream settles once: at its end, at an early close, at cancellation,
-    at a failure in its middle, or when the last reference to it is dropped.
+    Apart from the reply, so that a stream can settle itself without holding what holds it: a stream that nobody
+    reads any more is then settled at once, and not when the garbage collector comes by.
     """
 
-    __slots__ = ("_hooks", "attempt", "bound", "raw", "settled", "value")
+    __slots__ = ("_hooks", "settled")
 
-    def __init__(
-        self, value: Any, attempt: Attempt | None = None, *, raw: Any = None, settled: Settled | None = None
-    ) -> None:
-        self.value = value
-        self.raw = raw
-        """What the transport delivered it in (an HTTP response), None where there was no transport."""
-        self.attempt = attempt
+    def __init__(self, settled: Settled | None = None) -> None:
         self.settled = settled
-        self.bound: Callable[[float | None, float | None], None] | None = None
-        """Set on streams: `bound(until, idle)` limits what follows acceptance (see `Deadline`)."""
         self._hooks: list[Callable[[Settled], None]] = []
 
     def on_settled(self, hook: Callable[[Settled], None]) -> None:
-        """Call `hook(settled)` exactly once, when the reply has ended; at once if it already has.
-
-        Hooks are synchronous, run last-in first-out, and what they raise is logged and dropped: an account
-        must not turn a good answer into an error.
-        """
+        """Call `hook(settled)` exactly once, at the end; at once if it is over."""
         if self.settled is not None:
             _run(hook, self.settled)
         else:
@@ -76,6 +64,51 @@ class Reply:
         self.settled = settled
         while self._hooks:
             _run(self._hooks.pop(), settled)
+
+
+class Reply:
+    """An accepted answer: `value` is the parsed object, or the stream that yields its events.
+
+    A value is settled when it is made; a stream settles once: at its end, at an early close, at cancellation,
+    at a failure in its middle, or when the last reference to it is dropped.
+
+    Args:
+        value: the parsed object or the stream.
+        attempt: the record of the attempt that brought it.
+        raw: what the transport delivered it in (an HTTP response), None where there was no transport.
+        end: its settlement; by default it is settled already, with nothing to account for.
+        bound: of a stream: `bound(until, idle)` limits what follows acceptance (see `Deadline`).
+    """
+
+    __slots__ = ("_end", "attempt", "bound", "raw", "value")
+
+    def __init__(
+        self,
+        value: Any,
+        attempt: Attempt | None = None,
+        *,
+        raw: Any = None,
+        end: Settlement | None = None,
+        bound: Callable[[float | None, float | None], None] | None = None,
+    ) -> None:
+        self.value = value
+        self.attempt = attempt
+        self.raw = raw
+        self.bound = bound
+        self._end = Settlement(Settled()) if end is None else end
+
+    @property
+    def settled(self) -> Settled | None:
+        """How it ended, None while it is under way."""
+        return self._end.settled
+
+    def on_settled(self, hook: Callable[[Settled], None]) -> None:
+        """Call `hook(settled)` exactly once, when the reply has ended; at once if it already has.
+
+        Hooks are synchronous, run last-in first-out, and what they raise is logged and dropped: an account
+        must not turn a good answer into an error.
+        """
+        self._end.on_settled(hook)
 
 
 def _run(hook: Callable[[Settled], None], settled: Settled) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["open_journal", "track", "track_only"]
 
+_leg: ContextVar[bool] = ContextVar("hanzo_agents_leg", default=False)
 _tracked: ContextVar[tuple[list[Journal], ...]] = ContextVar("hanzo_agents_tracked", default=())
 
 
@@ -34,16 +35,17 @@ def track() -> Generator[list[Journal]]:
 @contextmanager
 def track_only(journals: list[Journal]) -> Generator[None]:
     """Send journals opened in the block to `journals` alone: the calls are legs of one that is tracked already."""
-    token = _tracked.set((journals,))
+    token, leg = _tracked.set((journals,)), _leg.set(True)
     try:
         yield
     finally:
+        _leg.reset(leg)
         _tracked.reset(token)
 
 
 def open_journal(started: float, operation: str) -> Journal:
     """A journal for a call that begins now, handed to whoever tracks."""
-    journal = Journal(started, operation)
+    journal = Journal(started, operation, leg=_leg.get())
     for journals in _tracked.get():
         journals.append(journal)
     return journal

@@ -11,7 +11,7 @@ from openai._httpx2 import request_exceptions
 
 from hanzo_agents._kernel.journal import Attempt, Cost, Usage
 from hanzo_agents._kernel.primed import Primed, without_frames
-from hanzo_agents._kernel.reply import Reply, Settled
+from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.shapes import as_dict
 from hanzo_agents._wire.compose import Composer
 from hanzo_agents._wire.facts import estimate_tokens, note_headers, note_usage, usage_of
@@ -149,13 +149,13 @@ class Endpoint:
         record.model = response.headers.get("x-litellm-model-group") or getattr(value, "model", record.model)
         record.accepted = record.ended = call.clock.now()
         call.journal.finish(record)
-        return Reply(value, record, raw=response, settled=Settled(usage, record.cost))
+        return Reply(value, record, raw=response, end=Settlement(Settled(usage, record.cost)))
 
     async def _accept_stream(self, call: Call, exchange: Exchange, response: Any, record: Attempt) -> Reply:
         await self._check_content_type(response)
         view: RequestView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
         check = exchange.dialect.events(view, lambda text: self._estimate(view, text))
-        reply = Reply(None, record, raw=response)
+        end = Settlement()
 
         def finished(error: BaseException | None, complete: bool) -> None:
             usage = check.usage or usage_of(check.raw_usage)
@@ -167,7 +167,7 @@ class Endpoint:
             if record.accepted is not None:
                 call.journal.finish(record)
                 whole = complete or (error is None and check.complete)
-                reply.settle(Settled(usage, record.cost, error, whole))
+                end.settle(Settled(usage, record.cost, error, whole))
 
         reader = EventReader(response, exchange.dialect, check, self.parser, self.secrets, limit=self.limit)
         primed = Primed(
@@ -179,13 +179,13 @@ class Endpoint:
         hear_closing(response, primed)
         await primed.prime()
         record.accepted = call.clock.now()
-        reply.bound = primed.bound
+        raw = response
         if exchange.extras.raw:
-            reply.raw = raw_response(response, reader, primed)
+            raw = raw_response(response, reader, primed)
         else:
             reader.forget()
-        reply.value = HanzoStream[Any](primed, response, exchange.dialect.value_type, self.client)
-        return reply
+        stream = HanzoStream[Any](primed, response, exchange.dialect.value_type, self.client)
+        return Reply(stream, record, raw=raw, end=end, bound=primed.bound)
 
     async def _check_content_type(self, response: Any) -> None:
         """A stream must be one: pages and plain JSON with a success status are not."""

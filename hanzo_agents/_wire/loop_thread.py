@@ -16,6 +16,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, TypeVarTuple
+from weakref import WeakSet
 
 from typing_extensions import override
 
@@ -34,10 +35,16 @@ GRACE = 1.0
 
 
 class LoopThread:
-    """An event loop that runs in a daemon thread until the process ends."""
+    """An event loop that runs in a daemon thread until the process ends.
+
+    Attributes:
+        stopping: the process ends; nobody is to be woken any more.
+        closing: tasks that do no more than clean up; exit does not cancel them.
+    """
 
     def __init__(self) -> None:
         self.stopping = False
+        self.closing: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
         # Lookups of host names run in the default executor. The usual one is waited for at exit.
@@ -90,12 +97,23 @@ class LoopThread:
         self._thread.join(GRACE)
 
     def _main(self) -> None:
-        # The runner cancels the tasks and closes the async generators in the end, and with them the connections.
-        with asyncio.Runner(loop_factory=lambda: self._loop):
-            while not self.stopping:
-                # These two leave the loop when a task raises them. The calls of other threads go on.
-                with contextlib.suppress(SystemExit, KeyboardInterrupt):
-                    self._loop.run_forever()
+        while not self.stopping:
+            # These two leave the loop when a task raises them. The calls of other threads go on.
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                self._loop.run_forever()
+        with contextlib.suppress(SystemExit, KeyboardInterrupt):
+            self._loop.run_until_complete(self._leave())
+        self._loop.close()
+
+    async def _leave(self) -> None:
+        # Not `asyncio.Runner`: it would start a thread to end the executor, which no interpreter that exits may.
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks - set(self.closing):
+            if not task.cancelling():  # or it would be torn out of its cleanup
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # Connections are closed by generators that live as long as the loop (see `LoopLocalTransport`).
+        await self._loop.shutdown_asyncgens()
 
 
 class _DaemonThreads(ThreadPoolExecutor):
@@ -152,7 +170,7 @@ class _Process:
         self._lock = threading.Lock()
 
     def stop(self) -> None:
-        """End the loop thread, if there is one. A later call would start another."""
+        """End the loop thread, if there is one."""
         with self._lock:
             current, self._current = self._current, None
         if current is not None:

@@ -12,7 +12,7 @@ import openai
 
 from hanzo_agents._kernel.call import Call
 from hanzo_agents._kernel.clock import current_clock
-from hanzo_agents._kernel.reply import Reply, Settled
+from hanzo_agents._kernel.reply import Reply
 from hanzo_agents._kernel.stack import Stack
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal
@@ -60,7 +60,7 @@ class PlainRequests:
         """Run one request; only a GET is repeated after it may have reached the upstream."""
 
         async def send(call: Call) -> Reply:
-            return Reply(await request(), settled=Settled())
+            return Reply(await request())
 
         clock = current_clock()
         stack = self._reading if method.lower() == "get" else self._writing

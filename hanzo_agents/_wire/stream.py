@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx2
@@ -185,11 +186,13 @@ class ClosingBytes(httpx2.AsyncByteStream):
 
 def hear_closing(response: Any, primed: Primed) -> None:
     """Settle the stream when its response is closed by somebody else than its reader."""
+    watched = weakref.ref(primed)
 
     def closed() -> None:
+        stream = watched()
         # Reaching the end of the bytes closes the response too, while we read: that is no leaving.
-        if not primed.reading:
-            primed.left()
+        if stream is not None and not stream.reading:
+            stream.left()
 
     response.stream = ClosingBytes(response.stream, closed)
 

@@ -224,10 +224,12 @@ class _Reader(Generic[T]):
             pass
         except BaseException as error:  # noqa: BLE001 - handed to the caller
             failure = error
+        task = asyncio.current_task()
+        assert task is not None
+        self._thread.closing.add(task)
         if self._left and isinstance(failure, asyncio.CancelledError):
+            task.uncancel()
             failure = None
-            if self._task is not None:
-                self._task.uncancel()
         try:
             await _closed(self._source)
         except BaseException as error:  # noqa: BLE001 - handed to the caller
@@ -272,8 +274,8 @@ def _wait(future: Future[Any]) -> None:
 
     One long wait would miss a signal that arrives just before it begins, and on Windows every signal.
     """
-    while not wait((future,), GLANCE).done:
-        pass
+    while not future.done():
+        wait((future,), GLANCE)
 
 
 def _waited(future: Future[T]) -> T:

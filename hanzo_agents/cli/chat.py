@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hanzo_agents.cli.connection import Connection, chosen_model, connected
+from hanzo_agents.cli.connection import Connection, address, chosen_model, connected
 from hanzo_agents.cli.problem import Command, Problem, printable
 
 if TYPE_CHECKING:
@@ -35,13 +35,12 @@ def chat(*, connection: Connection, prompt: tuple[str, ...], system: str | None)
         raise click.UsageError("PROMPT: expected a question, and standard input is empty")
     provider = connection.open()
     with asyncio.Runner() as runner:
-        with connection.explained(provider):
-            talk = _Talk(provider, runner.run(chosen_model(provider)), system)
         try:
-            if question:
-                with connection.explained(provider):
+            with connection.explained(provider):
+                talk = _Talk(provider, runner.run(chosen_model(provider)), system)
+                if question:
                     runner.run(talk.answer(question))
-            else:
+            if not question:
                 _converse(talk, runner, connection)
         finally:
             runner.run(provider.aclose())
@@ -49,9 +48,7 @@ def chat(*, connection: Connection, prompt: tuple[str, ...], system: str | None)
 
 def _converse(talk: _Talk, runner: asyncio.Runner, connection: Connection) -> None:
     """Ask and answer until the person leaves. What fails is said, and the conversation goes on."""
-    click.echo(
-        f"{printable(talk.model)} at {talk.provider.client.base_url}. Ctrl-C stops an answer, Ctrl-D leaves."
-    )
+    click.echo(f"{printable(talk.model)} at {address(talk.provider)}. Ctrl-C stops an answer, Ctrl-D leaves.")
     while True:
         try:
             question = click.prompt(">", prompt_suffix=" ", default="", show_default=False).strip()
@@ -64,9 +61,8 @@ def _converse(talk: _Talk, runner: asyncio.Runner, connection: Connection) -> No
             with connection.explained(talk.provider):
                 runner.run(talk.answer(question))
         except KeyboardInterrupt:
-            click.echo("\n(stopped; the question is forgotten)")
+            click.echo("(stopped; the question is forgotten)")
         except Problem as problem:
-            click.echo()
             problem.show()
 
 
@@ -87,9 +83,14 @@ class _Talk:
         from hanzo_agents.cli.answer import run_shown
 
         said: list[TResponseInputItem] = [*self._said, {"role": "user", "content": question}]
-        with track() as journals:
-            result = await run_shown(self._agent, said, provider=self.provider, model=self.model, screen=_Plain())
-        click.echo()
+        screen = _Plain()
+        try:
+            with track() as journals:
+                result = await run_shown(
+                    self._agent, said, provider=self.provider, model=self.model, screen=screen
+                )
+        finally:
+            screen.end()
         self._said = result.to_input_list()
         _tell_detours(journals)
 
@@ -105,8 +106,17 @@ def _tell_detours(journals: list[Journal]) -> None:
 class _Plain:
     """Shows the text of an answer and nothing else."""
 
+    def __init__(self) -> None:
+        self._open = False
+
     def text(self, delta: str) -> None:
+        self._open = True
         click.echo(printable(delta), nl=False)
+
+    def end(self) -> None:
+        """End the line that an answer, or the part of one, has left open."""
+        if self._open:
+            click.echo()
 
     def tool_called(self, name: str, arguments: str) -> None:
         """The agent of a chat has no tools."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hanzo_agents.cli.connection import Connection, chosen_model, connected
+from hanzo_agents.cli.connection import Connection, address, chosen_model, connected
 from hanzo_agents.cli.problem import Command, Problem, printable
 
 if TYPE_CHECKING:
@@ -68,13 +68,12 @@ async def _check(provider: HanzoModelProvider, *, local: bool) -> list[str]:
         click.echo(f"Response: {printable(outcome.response)}")
     if not failed:
         click.echo()
-        _good(f"All tests passed: {config.model} at {provider.client.base_url}")
+        _good(f"All tests passed: {config.model} at {address(provider)}")
     return failed
 
 
 async def _check_router(provider: HanzoModelProvider) -> None:
     click.echo("=== Checking Hanzo Router Health ===")
-    url = str(provider.client.base_url).rstrip("/")
     try:
         alive = await provider.health()
     except Exception:
@@ -83,7 +82,7 @@ async def _check_router(provider: HanzoModelProvider) -> None:
     if not alive:
         _bad("Router health check failed")
         raise Problem(
-            f"HANZO_ROUTER_URL: what answers at {url} is no router, or it is not well\n"
+            f"HANZO_ROUTER_URL: what answers at {address(provider)} is no router, or it is not well\n"
             "  Is the address right, with its /v1? export HANZO_ROUTER_URL=http://localhost:4000/v1"
         )
     _good("Router health check passed")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hanzo_agents.provider import HanzoModelProvider
 
-__all__ = ["Connection", "chosen_model", "connected"]
+__all__ = ["Connection", "address", "chosen_model", "connected"]
 
 _T = TypeVar("_T")
 _SHOWN_MODELS = 8
@@ -27,6 +27,9 @@ NO_ROUTER = """\
 HANZO_ROUTER_URL: not set, so there is no router to ask
   Name it:        export HANZO_ROUTER_URL=http://localhost:4000/v1 HANZO_API_KEY=sk-...
   Or without one: add --local, and the embedded node answers"""
+NO_KEY = """\
+HANZO_API_KEY: not set, and the router of HANZO_ROUTER_URL asks for one
+  Give it: export HANZO_API_KEY=sk-... (from the router's dashboard)"""
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,15 @@ class Connection:
         """The provider. Starts the node when it is the one to answer.
 
         Raises:
-            Problem: no router is named.
+            Problem: no router is named, or it has no key.
             ConfigError: a setting is wrong, or the node cannot start.
         """
         from hanzo_agents.provider import HanzoModelProvider
 
         if self.local:
             return HanzoModelProvider.local(model=self.model, fallbacks=self.fallbacks)
-        if self.env_file is None and not os.environ.get("HANZO_ROUTER_URL"):
-            raise Problem(NO_ROUTER)
+        if self.env_file is None:
+            _require_environment()
         return HanzoModelProvider(model=self.model, fallbacks=self.fallbacks, env_file=self.env_file)
 
     def run(self, work: Callable[[HanzoModelProvider], Awaitable[_T]]) -> _T:
@@ -80,6 +83,17 @@ class Connection:
         from hanzo_agents.cli.explain import explaining
 
         return explaining(provider, local=self.local)
+
+
+def _require_environment() -> None:
+    for name, problem in (("HANZO_ROUTER_URL", NO_ROUTER), ("HANZO_API_KEY", NO_KEY)):
+        if not os.environ.get(name, "").strip():
+            raise Problem(problem)
+
+
+def address(provider: HanzoModelProvider) -> str:
+    """The router's address as people write it."""
+    return str(provider.client.base_url).rstrip("/")
 
 
 async def chosen_model(provider: HanzoModelProvider) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import openai
 from agents.exceptions import AgentsException
 
+from hanzo_agents.cli.connection import address
 from hanzo_agents.cli.problem import Problem
 from hanzo_agents.errors import AllProvidersFailed, ConfigError, HanzoError, InvalidResponse
 
@@ -32,8 +33,8 @@ def explaining(provider: HanzoModelProvider, *, local: bool) -> Generator[None]:
     try:
         yield
     except (openai.OpenAIError, AgentsException) as error:
-        url = str(provider.client.base_url).rstrip("/")
-        raise Problem(explain(error, url=url, model=provider.client.default_model, local=local)) from error
+        model = provider.client.default_model
+        raise Problem(explain(error, url=address(provider), model=model, local=local)) from error
 
 
 def explain(error: Exception, *, url: str, model: str | None = None, local: bool = False) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hanzo_agents.cli.connection import Connection, chosen_model
+from hanzo_agents.cli.connection import Connection, address, chosen_model
 from hanzo_agents.cli.problem import Command, printable
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def quickstart(*, local: bool, model: str | None) -> None:
     if connection.local:
         click.echo("Starting a small model on this machine: no key, no network.")
     summary = connection.run(_ask)
-    Console().print("\n", summary.table(), sep="")
+    click.echo()
+    Console().print(summary.table())
     click.echo("\nTry next:  hanzo-agents chat" + (" --local" if connection.local else ""))
     click.echo("Or read:   examples/tools.py, which is this agent in a few lines of Python")
 
@@ -52,9 +53,13 @@ async def _ask(provider: HanzoModelProvider) -> Summary:
 
     agent = Agent(name="Assistant", instructions="You are a helpful assistant.", tools=[get_weather])
     model = await chosen_model(provider)
-    click.echo(f"Asking {printable(model)} at {provider.client.base_url}\n\nYou:    {QUESTION}")
-    with track() as journals:
-        await run_shown(agent, QUESTION, provider=provider, model=model, screen=_Lines())
+    click.echo(f"Asking {printable(model)} at {address(provider)}\n\nYou:    {QUESTION}")
+    lines = _Lines()
+    try:
+        with track() as journals:
+            await run_shown(agent, QUESTION, provider=provider, model=model, screen=lines)
+    finally:
+        lines.end()
     return Summary.of(journals)
 
 
@@ -71,10 +76,14 @@ class _Lines:
         click.echo(printable(delta), nl=False)
 
     def tool_called(self, name: str, arguments: str) -> None:
-        if self._speaking:
-            click.echo()
-            self._speaking = False
+        self.end()
         click.echo(printable(f"Tool:   {name}({arguments})"))
 
     def tool_returned(self, output: object) -> None:
         click.echo(printable(f"        returned: {output}"))
+
+    def end(self) -> None:
+        """End the line that an answer, or the part of one, has left open."""
+        if self._speaking:
+            click.echo()
+            self._speaking = False

@@ -47,6 +47,8 @@ class Trace:
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send while the observers watch."""
-        for observer in _bridges if self.to is None else self.to:
+        # A leg of a call that is traced above us is told there; who watches explicitly hears of it all the same.
+        bridges = () if call.journal.leg else _bridges
+        for observer in bridges if self.to is None else self.to:
             call.journal.watched_by(observer)
         return await send(call)

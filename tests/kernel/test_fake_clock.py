@@ -149,7 +149,7 @@ async def test_a_block_that_ends_in_time_is_not_disturbed(any_clock):
 
 async def test_a_time_that_has_passed_already_ends_the_block_at_its_first_wait(any_clock):
     reached = False
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012
         async with any_clock.timeout_at(any_clock.now() - 1):
             reached = True
             await asyncio.Event().wait()

@@ -160,7 +160,7 @@ async def test_nothing_is_read_ahead_of_the_reader():
     primed = Primed(source, close=source.aclose, finished=lambda *_: None)
     await primed.prime()
     assert pulled == [0, 1]
-    events = primed.events()
+    events = primed
     assert [await anext(events), await anext(events)] == [0, 1]
     assert pulled == [0, 1]
     await events.aclose()

@@ -8,6 +8,7 @@ from calls import Inner, Script, http_error, make_call, read
 
 from hanzo_agents import ConfigError, Deadline, DeadlineExceeded, Fallback, Reply, Retry, Settled, Stack
 from hanzo_agents._kernel.primed import Primed
+from hanzo_agents._kernel.reply import Settlement
 from hanzo_agents.testing.clock import FakeClock
 
 
@@ -71,9 +72,7 @@ async def test_the_first_event_has_a_deadline_of_its_own_and_the_stream_keeps_th
 
     async def send(call):
         seen.append(call.deadline)
-        reply = Reply(None)
-        reply.bound = lambda until, idle: seen.append((until, idle))
-        return reply
+        return Reply(None, bound=lambda until, idle: seen.append((until, idle)))
 
     with FakeClock():
         await Deadline(total=100, first_event=5, idle=7)(make_call(), send)
@@ -102,18 +101,17 @@ class Paced:
                 await call.clock.sleep(pause)
                 yield True, [number]
 
-        reply = Reply(None)
+        end = Settlement()
         source = batches()
         primed = Primed(
             source,
             close=source.aclose,
-            finished=lambda error, complete: reply.settle(Settled(error=error, complete=complete)),
+            finished=lambda error, complete: end.settle(Settled(error=error, complete=complete)),
             clock=call.clock,
         )
-        reply.on_settled(self.settled.append)
+        end.on_settled(self.settled.append)
         await primed.prime()
-        reply.bound, reply.value = primed.bound, primed.events()
-        return reply
+        return Reply(primed, end=end, bound=primed.bound)
 
 
 async def test_a_stream_that_runs_past_the_total_is_ended():

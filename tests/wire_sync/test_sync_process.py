@@ -77,6 +77,26 @@ def test_exit_closes_a_stream_that_was_dropped():
     assert sorted(execute("say(next(iterate(count())))")) == ["1", "closed"]
 
 
+def test_exit_lets_a_cleanup_end_that_has_begun():
+    script = """
+        cleaning = threading.Event()
+        async def slow():
+            try:
+                yield 1
+            finally:
+                cleaning.set()
+                while not thread.stopping:
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                say("closed")
+        import hanzo_agents._wire.loop_thread as module
+        thread = module.loop_thread()
+        next(iterate(slow()))
+        cleaning.wait()
+    """
+    assert execute(script) == ["closed"]
+
+
 def test_exit_closes_a_stream_that_is_held():
     assert execute("numbers = iterate(count()); say(next(numbers))") == ["1", "closed"]
 
@@ -125,26 +145,46 @@ def test_exit_waits_for_nothing_that_is_stuck(stuck):
 
 def test_exit_lets_other_threads_finish_their_calls():
     script = """
+        started = threading.Event()
+        def main_thread_ends():
+            started.set()
+            threading.main_thread().join()
         async def work():
-            await call_off_loop(threading.main_thread().join)
+            await call_off_loop(main_thread_ends)
             say("finished")
         threading.Thread(target=lambda: run(work())).start()
+        started.wait()
         say("main thread ends")
     """
     assert execute(script) == ["main thread ends", "finished"]
 
 
-def test_a_call_while_the_process_exits():
-    # Handlers run in reverse: this one, registered earlier than the loop thread's own, comes after it.
+def test_a_call_in_an_exit_handler():
     script = """
         import atexit
-        import hanzo_agents._wire.loop_thread as module
-        atexit.unregister(module._process.stop)
         atexit.register(lambda: say(run(asyncio.sleep(0, "late"))))
-        atexit.register(module._process.stop)
         say(run(asyncio.sleep(0, "early")))
     """
     assert execute(script) == ["early", "late"]
+
+
+def test_a_call_after_the_loop_has_ended_is_answered_or_refused():
+    # Handlers run in reverse: this one, registered earlier than the loop thread's own, comes after it. Whether it
+    # may still start a thread depends on the version of Python.
+    script = """
+        import atexit
+        import hanzo_agents._wire.loop_thread as module
+        def late():
+            try:
+                say(run(asyncio.sleep(0, "answered")))
+            except RuntimeError:
+                say("refused")
+        atexit.unregister(module._process.stop)
+        atexit.register(late)
+        atexit.register(module._process.stop)
+        say(run(asyncio.sleep(0, "early")))
+    """
+    assert execute(script) in (["early", "answered"], ["early", "refused"])
 
 
 FORK = """

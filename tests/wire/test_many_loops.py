@@ -1,0 +1,188 @@
+"""One client for any number of event loops and threads, over real sockets: nobody is handed another loop's connection."""
+
+import asyncio
+import gc
+import threading
+import warnings
+
+import pytest
+from agents import Agent, RunConfig, Runner
+
+from hanzo_agents import AsyncHanzo, HanzoModelProvider
+from hanzo_agents._wire.transport import LoopLocalTransport, is_loopback
+from hanzo_agents.testing.scripted import ScriptedRouter
+
+HELLO = [{"role": "user", "content": "Hello!"}]
+
+
+@pytest.fixture
+def router():
+    with ScriptedRouter(lambda request: f"hello {request.number}") as router:
+        yield router
+
+
+@pytest.fixture
+def client(router):
+    return AsyncHanzo(router.base_url, "key-0123456789", model="m")
+
+
+async def ask(client, *, stream=False):
+    answer = await client.chat.completions.create(messages=HELLO, stream=stream)
+    if stream:
+        return "".join([c.choices[0].delta.content or "" async for c in answer if c.choices])
+    return answer.choices[0].message.content
+
+
+def without_warnings(work):
+    """Run it, collect what it dropped, and fail on any warning, also those raised where no test can see them."""
+    unraised = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hook, threading.excepthook = threading.excepthook, lambda args: unraised.append(args.exc_value)
+        try:
+            work()
+            gc.collect()
+        finally:
+            threading.excepthook = hook
+    assert unraised == []
+
+
+def test_five_event_loops_one_after_the_other(client, router):
+    def work():
+        for number in range(5):
+            assert asyncio.run(ask(client, stream=bool(number % 2))).startswith("hello")
+
+    without_warnings(work)
+    assert len(router.requests) == 5
+
+
+def test_eight_threads_at_once(router):
+    provider = HanzoModelProvider(router.base_url, "key-0123456789", model="m")
+    outputs = []
+
+    def run():
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            config = RunConfig(model_provider=provider)
+            outputs.append(Runner.run_sync(Agent(name="A", model="m"), "Hello!", run_config=config).final_output)
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def work():
+        threads = [threading.Thread(target=run) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+
+    without_warnings(work)
+    assert len(outputs) == 8
+
+
+def test_a_loop_that_was_closed_without_ceremony_harms_nobody(client):
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(ask(client))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+    assert asyncio.run(ask(client)).startswith("hello")
+
+
+def test_many_calls_at_once_in_one_loop(client, router):
+    async def work():
+        return await asyncio.gather(*(ask(client, stream=bool(n % 2)) for n in range(30)))
+
+    assert len(set(asyncio.run(work()))) == 30
+
+
+async def test_after_closing_the_client_opens_anew(client):
+    await ask(client)
+    await client.close()
+    assert (await ask(client)).startswith("hello")
+    await client.close()
+
+
+async def test_a_target_elsewhere_shares_the_transport(router):
+    from hanzo_agents import Retry, Target
+
+    with ScriptedRouter([{"error": {"message": "x", "type": "server_error"}}]) as broken:
+        client = AsyncHanzo(
+            broken.base_url, "key-0123456789", model="m", policies=[Retry(attempts=1)],
+            fallbacks=[Target("m", base_url=router.base_url, api_key="other-0123456789")],
+        )  # fmt: skip
+        assert (await ask(client)).startswith("hello")
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "proxy"),
+    [
+        ({"HTTPS_PROXY": "http://proxy.test:8080"}, ("https", "router.test"), "http://proxy.test:8080"),
+        ({"HTTPS_PROXY": "http://proxy.test:8080"}, ("http", "router.test"), None),
+        ({"ALL_PROXY": "http://proxy.test:8080"}, ("https", "router.test"), "http://proxy.test:8080"),
+        ({"HTTPS_PROXY": "http://p.test", "NO_PROXY": "router.test"}, ("https", "router.test"), None),
+        ({"HTTPS_PROXY": "http://p.test", "NO_PROXY": ".test"}, ("https", "router.test"), None),
+        ({"HTTPS_PROXY": "http://p.test", "NO_PROXY": "*"}, ("https", "router.test"), None),
+        ({"HTTPS_PROXY": "http://p.test", "ALL_PROXY": "http://p.test"}, ("https", "127.0.0.1"), None),
+        ({"HTTP_PROXY": "http://p.test"}, ("http", "localhost"), None),
+        ({}, ("https", "router.test"), None),
+    ],
+    ids=str,
+)
+def test_proxies_of_the_environment_are_honoured(monkeypatch, environment, url, proxy):
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
+    assert LoopLocalTransport()._proxy_for(*url) == proxy
+
+
+def test_a_proxy_of_ones_own_serves_everything_but_this_machine(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://other.test")
+    transport = LoopLocalTransport(proxy="http://mine.test")
+    assert transport._proxy_for("https", "router.test") == "http://mine.test"
+    assert transport._proxy_for("http", "127.0.0.1") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("localhost", True), ("a.localhost", True), ("127.0.0.1", True), ("127.255.0.9", True), ("::1", True),
+        ("[::1]", True), ("127.0.0.1.evil.test", False), ("127.evil.test", False), ("notlocalhost", False),
+        ("localhost.evil.test", False), ("0.0.0.0", False), ("10.0.0.1", False), ("router.test", False),
+    ],
+)  # fmt: skip
+def test_what_this_machine_is(host, local):
+    assert is_loopback(host) is local
+
+
+def test_an_unencrypted_pool_loads_no_certificates():
+    import ssl
+
+    context = LoopLocalTransport()._ssl_context(needed=False)
+    assert isinstance(context, ssl.SSLContext)
+    assert context.get_ca_certs() == []
+
+
+def test_certificates_are_loaded_once_for_all_loops():
+    transport = LoopLocalTransport()
+    assert transport._ssl_context(needed=True) is transport._ssl_context(needed=True)
+
+
+async def test_streams_that_were_dropped_give_their_connections_back(router):
+    """Nobody closes them; a pool of two connections serves ten all the same."""
+    from hanzo_agents._wire import transport
+
+    client = AsyncHanzo(router.base_url, "key-0123456789", model="m")
+    original, transport.CONNECTIONS = transport.CONNECTIONS, 2
+    try:
+        for read in (0, 1) * 5:
+            stream = await client.chat.completions.create(messages=HELLO, stream=True)
+            for _ in range(read):
+                await anext(stream)
+            del stream
+            gc.collect()
+            await asyncio.sleep(0)
+        assert (await ask(client)).startswith("hello")
+    finally:
+        transport.CONNECTIONS = original
+        await client.close()

@@ -20,6 +20,7 @@ which the Agents SDK's stock retry policies classify an error. All of them pickl
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -221,7 +222,29 @@ class AllProvidersFailed(HanzoError, ExceptionGroup[Exception]):
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (AllProvidersFailed, (self.failures,))
+        failures = tuple(Failure(f.target, _picklable(f.error), f.window) for f in self.failures)
+        state = {name: value for name, value in self.__dict__.items() if name != "failures"}
+        return (_rebuild_group, (failures, state))
+
+
+def _rebuild_group(failures: tuple[Failure, ...], state: dict[str, Any]) -> AllProvidersFailed:
+    error = AllProvidersFailed(failures)
+    error.__dict__.update(state)
+    return error
+
+
+def _picklable(error: Exception) -> Exception:
+    """The error, or one that says the same: `openai`'s own do not survive pickling."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes, just made
+    except Exception:  # noqa: BLE001 - whatever keeps it from travelling
+        return HanzoError(
+            f"{type(error).__name__}: {error}",
+            status_code=_int_or_none(getattr(error, "status_code", None)),
+            code=_text_or_none(getattr(error, "code", None)),
+            request_id=_text_or_none(getattr(error, "request_id", None)),
+        )
+    return error
 
 
 def _summary(failures: Sequence[Failure]) -> str:

@@ -4,6 +4,17 @@ import os
 
 import agents
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes is the machine's business. With CI set, the examples are the same on every run.
+settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("tests")
 
 _OUTSIDE = ("HANZO_", "OPENAI_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

@@ -36,7 +36,7 @@ def mend_calls(calls: Sequence[Any], *, taken: set[str]) -> list[Any]:
     for call in calls:
         payload = _payload(call)
         original = call.id or ""
-        if original in by_id and by_id[original] == payload:
+        if original and by_id.get(original) == payload:
             continue
         if not original or original in taken or original in by_id:
             call.id = fresh_id()

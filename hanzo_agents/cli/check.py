@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
+_FOUR = re.compile(r"(?<![\d.,])4(\.0+)?(?![.,]?\d)")
+_345 = re.compile(r"(?<![\d.,])345(\.0+)?(?![.,]?\d)")
+
 
 @click.command(cls=Command)
 @connected
@@ -108,9 +111,7 @@ async def _basic(config: RunConfig) -> _Outcome:
     agent = Agent(name="TestAssistant", instructions="You are a helpful assistant. Be concise.")
     result = await Runner.run(agent, "What is 2 + 2? Answer with the number alone.", run_config=config)
     response = str(result.final_output)
-    return _Outcome(
-        response, "" if re.search(r"(?<![\d.])4(?![\d]|\.\d)", response) else "expected a 4 in the answer"
-    )
+    return _Outcome(response, "" if _FOUR.search(response) else "expected a 4 in the answer")
 
 
 async def _tools(config: RunConfig) -> _Outcome:
@@ -135,7 +136,7 @@ async def _tools(config: RunConfig) -> _Outcome:
         return _Outcome(response, "the model did not call the tool")
     if all(sorted(call) != [15, 23] for call in calls):
         return _Outcome(response, f"expected the tool to be called with 15 and 23, got {calls}")
-    if not re.search(r"(?<!\d)345(?!\d)", response):
+    if not _345.search(response):
         return _Outcome(response, "the tool returned 345, and the answer does not say so")
     return _Outcome(response, "")
 

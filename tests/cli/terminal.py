@@ -1,0 +1,60 @@
+"""A command on a terminal of its own, as a person would sit before it."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+
+_PATIENCE = 60.0
+
+
+class Terminal:
+    """Starts a command on a pseudo-terminal; what it shows is read by `shows`, keys are pressed by `types`."""
+
+    def __init__(self, *arguments, env):
+        self._master, slave = pty.openpty()
+        self._command = subprocess.Popen(
+            [sys.executable, "-m", "hanzo_agents.cli", *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "TERM": "dumb", "PYTHONWARNINGS": "error", **env},
+            preexec_fn=os.setsid,
+        )
+        os.close(slave)
+        self._unread = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._command.kill()
+        self._command.wait()
+        os.close(self._master)
+
+    def shows(self, text):
+        """Wait until `text` is shown, and return what was shown before it."""
+        deadline = time.monotonic() + _PATIENCE
+        while text not in self._unread:
+            ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise TimeoutError(f"never shown: {text!r}; shown: {self._unread!r}")
+            try:
+                read = os.read(self._master, 4096)
+            except OSError:  # the other side is closed: that is how Linux says it
+                read = b""
+            if not read:
+                raise EOFError(f"ended before {text!r} was shown: {self._unread!r}")
+            self._unread += read.decode().replace("\r\n", "\n")
+        before, self._unread = self._unread.split(text, 1)
+        return before
+
+    def types(self, keys):
+        """Press keys; "\\x03" is Ctrl-C, "\\x04" Ctrl-D, "\\n" Enter."""
+        os.write(self._master, keys.encode())
+
+    def ends(self):
+        """Wait for the end, and return the exit code."""
+        return self._command.wait(_PATIENCE)

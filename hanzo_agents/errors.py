@@ -224,12 +224,12 @@ class AllProvidersFailed(HanzoError, ExceptionGroup[Exception]):
     def __reduce__(self) -> tuple[Any, ...]:
         failures = tuple(Failure(f.target, _picklable(f.error), f.window) for f in self.failures)
         state = {name: value for name, value in self.__dict__.items() if name != "failures"}
-        return (_rebuild_group, (failures, state))
+        return (_rebuild_group, (self.message, failures, state))
 
 
-def _rebuild_group(failures: tuple[Failure, ...], state: dict[str, Any]) -> AllProvidersFailed:
-    error = AllProvidersFailed(failures)
-    error.__dict__.update(state)
+def _rebuild_group(message: str, failures: tuple[Failure, ...], state: dict[str, Any]) -> AllProvidersFailed:
+    error = ExceptionGroup.__new__(AllProvidersFailed, message, [failure.error for failure in failures])
+    error.__dict__.update(state, failures=failures)
     return error
 
 

@@ -265,10 +265,10 @@ class _Timeout(AbstractAsyncContextManager[object]):
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         if self._timer is not None:
             self._clock._drop(self._timer)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        return await self._scope.__aexit__(kind, error, trace)
+        await self._scope.__aexit__(kind, error, trace)
 
 
 def _checked(duration: float | timedelta) -> float:

@@ -8,6 +8,8 @@ import sys
 import time
 
 _PATIENCE = 60.0
+# Keys such as Ctrl-C are signals only to those whose controlling terminal this is.
+_START = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from hanzo_agents.cli import main; main()"
 
 
 class Terminal:
@@ -16,12 +18,12 @@ class Terminal:
     def __init__(self, *arguments, env):
         self._master, slave = pty.openpty()
         self._command = subprocess.Popen(
-            [sys.executable, "-m", "hanzo_agents.cli", *arguments],
+            [sys.executable, "-c", _START, *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             env={**os.environ, "TERM": "dumb", "PYTHONWARNINGS": "error", **env},
-            preexec_fn=os.setsid,
+            start_new_session=True,
         )
         os.close(slave)
         self._unread = ""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call, Send
     from hanzo_agents._kernel.journal import Attempt, Cost, Decision, Journal, Observer, Usage
     from hanzo_agents._kernel.reply import Reply, Settled
-    from hanzo_agents._kernel.stack import Policy, Stack, StackWarning
+    from hanzo_agents._kernel.stack import Place, Policy, Stack, StackWarning
     from hanzo_agents._kernel.target import Target
     from hanzo_agents._kernel.tracking import track
     from hanzo_agents.client import AsyncHanzo
@@ -67,6 +67,7 @@ __all__ = [
     "InvalidResponse",
     "Journal",
     "Observer",
+    "Place",
     "Policy",
     "PolicyModel",
     "Refused",
@@ -94,27 +95,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "_kernel.call": (
-        "Call",
-        "Send",
-    ),
-    "_kernel.journal": (
-        "Attempt",
-        "Cost",
-        "Decision",
-        "Journal",
-        "Observer",
-        "Usage",
-    ),
-    "_kernel.reply": (
-        "Reply",
-        "Settled",
-    ),
-    "_kernel.stack": (
-        "Policy",
-        "Stack",
-        "StackWarning",
-    ),
+    "_kernel.call": ("Call", "Send"),
+    "_kernel.journal": ("Attempt", "Cost", "Decision", "Journal", "Observer", "Usage"),
+    "_kernel.reply": ("Reply", "Settled"),
+    "_kernel.stack": ("Place", "Policy", "Stack", "StackWarning"),
     "_kernel.target": ("Target",),
     "_kernel.tracking": ("track",),
     "client": ("AsyncHanzo",),
@@ -129,10 +113,7 @@ _HOMES = {
         "ResponseTooLarge",
         "StreamTruncated",
     ),
-    "policies.classify": (
-        "substitutable",
-        "transient",
-    ),
+    "policies.classify": ("substitutable", "transient"),
     "policies.deadline": ("Deadline",),
     "policies.fallback": ("Fallback",),
     "policies.retry": ("Retry",),

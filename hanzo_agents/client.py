@@ -24,7 +24,7 @@ from hanzo_agents._wire.redact import Secrets
 from hanzo_agents._wire.responses import RESPONSES
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.default import stack_of
-from hanzo_agents.settings import MAX_RESPONSE_BYTES, checked_key, checked_url, open_client
+from hanzo_agents.settings import MAX_RESPONSE_BYTES, checked_key, checked_timeout, checked_url, open_client
 
 if TYPE_CHECKING:
     import ssl
@@ -97,6 +97,7 @@ class AsyncHanzo(AsyncOpenAI):
         _inherit: Inherited | None = None,
         **sdk: Any,
     ) -> None:
+        checked_timeout("timeout", timeout)
         if _inherit is None:
             opened = open_client(
                 base_url=base_url, api_key=api_key, model=model, env_file=env_file, allow_insecure=allow_insecure,
@@ -229,7 +230,10 @@ class AsyncHanzo(AsyncOpenAI):
             options.setdefault("set_default_headers", options.pop("default_headers", None) or {})
             kept = replace(kept, labels=Labels())
         if not isinstance(max_retries, NotGiven):
+            if type(max_retries) is not int or max_retries < 0:
+                raise ConfigError(f"max_retries: expected an integer >= 0, got {max_retries!r}")
             kept = kept.with_retries(max_retries)
+        checked_timeout("timeout", options.get("timeout"))
         return super().copy(max_retries=max_retries, _extra_kwargs={"_inherit": kept}, **options)
 
     with_options = copy  # pyright: ignore[reportAssignmentType]
@@ -255,6 +259,9 @@ class AsyncHanzo(AsyncOpenAI):
     @override
     def is_closed(self) -> bool:
         return self._client.is_closed
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds connections and does not pickle; make one in each process")
 
     def __repr__(self) -> str:
         return (

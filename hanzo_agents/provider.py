@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 import httpx2
 import openai
@@ -182,7 +182,9 @@ class HanzoModelProvider(ModelProvider):
         url = once.base_url.copy_with(raw_path=path.encode())
         try:
             try:
-                await once.get(str(url), cast_to=httpx2.Response)
+                page = await once.get(str(url), cast_to=httpx2.Response)
+                # A login page or a proxy's answers 200 as well; the router's page is JSON.
+                return "json" in page.headers.get("content-type", "")
             except openai.NotFoundError:
                 await once.models.list()
         except (openai.APIStatusError, InvalidResponse):
@@ -203,6 +205,9 @@ class HanzoModelProvider(ModelProvider):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a provider holds connections and does not pickle; make one in each process")
 
     def __repr__(self) -> str:
         stack = self._lifted or self._client.stack

@@ -7,22 +7,24 @@ directory can send a key to another host. OPENAI_* is never read.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urlsplit
 
 import httpx2
+from openai import NotGiven
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from hanzo_agents._kernel.clock import seconds
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._wire.inherited import Inherited
 from hanzo_agents._wire.transport import LoopLocalTransport, is_loopback
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from hanzo_agents._kernel.stack import Stack
     from hanzo_agents._wire.labels import Labels
 
@@ -30,6 +32,7 @@ __all__ = ["Settings"]
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 URL, KEY, MODEL = "HANZO_ROUTER_URL", "HANZO_API_KEY", "HANZO_MODEL"
 
 
@@ -153,9 +156,41 @@ def checked_key(name: str, key: str) -> str:
     Raises:
         ConfigError: it has characters that a header cannot carry. The message does not show it.
     """
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(f"{name}: expected printable ASCII without spaces, got {len(key)} other characters")
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(
+            f"{name}: expected printable ASCII without spaces, got {len(key)} characters that are not"
+        )
     return key
+
+
+def checked_timeout(name: str, value: Any) -> None:
+    """A time limit that the HTTP client understands.
+
+    Raises:
+        ConfigError: it is no number of seconds > 0, httpx2.Timeout, or None.
+    """
+    if value is None or isinstance(value, NotGiven | httpx2.Timeout) or type(value).__name__ == "Timeout":
+        return
+    seconds(name, value, zero=False)
+
+
+def checked_headers(name: str, headers: Any) -> dict[str, str]:
+    """Headers that HTTP can carry.
+
+    Raises:
+        ConfigError: a name is no token, or a value no string of visible ASCII. The message shows no value.
+    """
+    if not isinstance(headers, Mapping):
+        raise ConfigError(f"{name}: expected a mapping of strings, got {type(headers).__name__}")
+    given = cast("Mapping[Any, Any]", headers)
+    for key, value in given.items():
+        if not isinstance(key, str) or not _TOKEN.fullmatch(key):
+            raise ConfigError(f"{name}: expected header names, got {key!r}")
+        if not isinstance(value, str):
+            raise ConfigError(f"{name}: expected strings, {key} is {type(value).__name__}")
+        if not value.isascii() or any(c in value for c in "\r\n\0"):
+            raise ConfigError(f"{name}: {key} has characters that a header cannot carry")
+    return dict(given)
 
 
 def _shown(url: str) -> str:
@@ -194,6 +229,10 @@ def open_client(
         ConfigError: names the argument that is missing or wrong.
     """
     _refuse_unknown(unknown)
+    if not isinstance(allow_insecure, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"allow_insecure: expected True or False, got {allow_insecure!r}")
+    if http_client is not None and (own := [n for n, v in transport.items() if v not in (None, True)]):
+        raise ConfigError(f"{own[0]}: has no effect on an http_client of your own; set it there")
     settings = Settings.resolve(
         base_url=None if base_url is None else str(base_url),
         # A callable key is asked for at every request; here it only has to be there.
@@ -216,7 +255,7 @@ def open_client(
         base_url=settings.base_url,
         api_key=api_key if callable(api_key) else settings.api_key.get_secret_value(),
         http_client=http_client or _http_client(transport),
-        headers=_checked_headers({**labels.headers(), **headers}),
+        headers={**labels.headers(), **checked_headers("headers", headers)},
         inherited=inherited,
     )
 
@@ -227,19 +266,11 @@ def _check_targets(targets: Iterable[Any], *, allow_insecure: bool) -> None:
         if isinstance(target, Target) and target.base_url is not None:
             checked_url("Target.base_url", target.base_url, allow_insecure=allow_insecure)
             checked_key("Target.api_key", target.api_key or "")
+            checked_headers("Target.headers", target.headers or {})
 
 
 def _http_client(transport: Mapping[str, Any]) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=LoopLocalTransport(**transport), follow_redirects=False, trust_env=False)
-
-
-def _checked_headers(headers: dict[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"headers: expected strings, {name} is {type(value).__name__}")
-        if not value.isascii() or any(c in value for c in "\r\n\0"):
-            raise ConfigError(f"headers: {name} has characters that a header cannot carry")
-    return headers
 
 
 def _refuse_unknown(given: Mapping[str, Any]) -> None:

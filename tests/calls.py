@@ -23,6 +23,7 @@ class PlainView:
     max_output: int | None = None
     stateful: bool = False
     model: str = "m"
+    dropped: tuple = ()
 
     def with_model(self, model):
         return self if model is None else replace(self, model=model)

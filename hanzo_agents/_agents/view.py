@@ -35,6 +35,7 @@ class ModelView:
     conversation_id: str | None
     prompt: Any
     operation: str = "model"
+    dropped: tuple[str, ...] = ()
 
     @property
     def messages(self) -> Sequence[Mapping[str, Any]]:

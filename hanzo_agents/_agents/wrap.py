@@ -195,6 +195,10 @@ class FallbackProvider(ModelProvider):
     """
 
     def __init__(self, chain: Sequence[tuple[str | None, ModelProvider]], *policies: Policy | Stack) -> None:
+        if isinstance(chain, str) or not isinstance(chain, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(
+                f"FallbackProvider: expected a list of (model name, provider) pairs, got {type(chain).__name__}"
+            )
         for entry in chain:
             if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], ModelProvider)):  # pyright: ignore[reportUnnecessaryIsInstance, reportUnnecessaryComparison]
                 raise ConfigError(

@@ -54,6 +54,11 @@ class View(Protocol):
         """Whether the request leans on state that lives at one provider."""
         ...
 
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Settings of the caller that the model of this view does not take, and that are not sent to it."""
+        ...
+
     def with_model(self, model: str | None) -> View:
         """The same request for another target; None keeps the model's name."""
         ...
@@ -99,6 +104,8 @@ class Call:
         if target is self.target:
             return replace(self, spare=spare)
         view = self.view.with_model(None if target.model is None else target.name)
+        if view.dropped:
+            self.note("Fallback", "drops settings", f"{target} does not take them", settings=list(view.dropped))
         return replace(self, target=target, view=view, attempt=1, spare=spare)
 
     def again(self) -> Call:

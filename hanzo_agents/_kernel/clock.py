@@ -23,6 +23,7 @@ __all__ = [
     "Duration",
     "SystemClock",
     "current_clock",
+    "required_seconds",
     "seconds",
     "seconds_of",
     "using_clock",
@@ -113,7 +114,18 @@ def seconds(name: str, value: Duration | None, *, zero: bool = True) -> float | 
         raise ConfigError(f"{name}: expected {wanted} or a timedelta, got {type(value).__name__}")
     if not 0 <= value < float("inf") or (not zero and value == 0):
         raise ConfigError(f"{name}: expected {wanted}, got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ConfigError(f"{name}: expected {wanted}, got a number too large for one") from None
+
+
+def required_seconds(name: str, value: Duration | None) -> float:
+    """As `seconds`, where None is no answer."""
+    checked = seconds(name, value)
+    if checked is None:
+        raise ConfigError(f"{name}: expected a number of seconds >= 0 or a timedelta, got None")
+    return checked
 
 
 def seconds_of(value: Duration) -> float:

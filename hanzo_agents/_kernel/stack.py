@@ -114,7 +114,7 @@ def arrange(
 def _listed(policies: Iterable[Policy] | None) -> list[Policy]:
     if policies is None:
         return []
-    if not isinstance(policies, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(policies, str) or not isinstance(policies, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"policies: expected a list of policies or a Stack, got {type(policies).__name__}")
     given = list(policies)
     for index, policy in enumerate(given):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -51,12 +52,20 @@ class Target:
                 "Target: base_url and api_key go together, so that a key never reaches another endpoint; "
                 f"got only {'api_key' if self.base_url is None else 'base_url'}"
             )
+        for name in ("base_url", "api_key", "label"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise ConfigError(f"Target.{name}: expected a string, got {type(value).__name__}")
+        if self.api_key == "":
+            raise ConfigError("Target.api_key: expected a key, got an empty string")
         if isinstance(self.model, str) and not self.model.strip():
             raise ConfigError("Target.model: expected a model's name, got an empty string")
+        if isinstance(self.lacks, str) or not isinstance(self.lacks, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"Target.lacks: expected a set of capabilities, got {self.lacks!r}")
         object.__setattr__(self, "lacks", frozenset(self.lacks))
         if unknown := self.lacks - CAPABILITIES:
             raise ConfigError(f"Target.lacks: expected some of {sorted(CAPABILITIES)}, got {sorted(unknown)}")
-        if self.context_window is not None and (isinstance(self.context_window, bool) or self.context_window <= 0):
+        if self.context_window is not None and (type(self.context_window) is not int or self.context_window <= 0):
             raise ConfigError(f"Target.context_window: expected tokens > 0, got {self.context_window!r}")
 
     @property

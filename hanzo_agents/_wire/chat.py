@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["CHAT", "ChatView", "takes_reasoning_settings"]
 
 _REASONING_MODEL = re.compile(r"(^|/)(gpt-5|o\d)")
-_REASONING_SETTINGS = ("reasoning_effort", "verbosity", "reasoning")
+_REASONING_SETTINGS = ("reasoning_effort", "verbosity")
 
 
 def takes_reasoning_settings(model: str) -> bool:
@@ -39,6 +39,7 @@ class ChatView:
     body: Mapping[str, Any]
     content: bytes | None = field(default=None, repr=False)
     operation: str = "chat"
+    dropped: tuple[str, ...] = ()
 
     @property
     def model(self) -> str | None:
@@ -80,10 +81,10 @@ class ChatView:
         if model is None:
             return self
         body = {**self.body, "model": model}
-        if not takes_reasoning_settings(model):
-            for name in _REASONING_SETTINGS:
-                body.pop(name, None)
-        return ChatView(body)
+        dropped = () if takes_reasoning_settings(model) else tuple(n for n in _REASONING_SETTINGS if n in body)
+        for name in dropped:
+            del body[name]
+        return ChatView(body, dropped=dropped)
 
     def with_max_output(self, tokens: int) -> ChatView:
         name = "max_tokens" if "max_tokens" in self.body else "max_completion_tokens"

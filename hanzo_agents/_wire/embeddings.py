@@ -26,6 +26,7 @@ class EmbeddingsView:
     body: Mapping[str, Any]
     content: bytes | None = field(default=None, repr=False)
     operation: str = "embeddings"
+    dropped: tuple[str, ...] = ()
 
     @property
     def model(self) -> str | None:

@@ -34,8 +34,10 @@ class Inherited:
         """As `with_options(max_retries=...)` asks: 0 is exactly one request, more replaces the Retry there is."""
         if max_retries == 0:
             return replace(self, single=True)
-        retry = Retry(attempts=max_retries + 1)
-        policies = (retry if isinstance(policy, Retry) else policy for policy in self.stack.policies)
+        policies = (
+            replace(policy, attempts=max_retries + 1) if isinstance(policy, Retry) else policy
+            for policy in self.stack.policies
+        )
         return replace(self, stack=Stack(*policies), single=False)
 
     def bare(self) -> Inherited:

@@ -39,6 +39,7 @@ class _PlainView:
     needs: frozenset[str] = frozenset()
     max_output: int | None = None
     stateful: bool = False
+    dropped: tuple[str, ...] = ()
 
     def with_model(self, model: str | None) -> _PlainView:
         return self

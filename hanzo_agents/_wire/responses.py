@@ -33,6 +33,7 @@ class ResponsesView:
     body: Mapping[str, Any]
     content: bytes | None = field(default=None, repr=False)
     operation: str = "responses"
+    dropped: tuple[str, ...] = ()
 
     @property
     def model(self) -> str | None:
@@ -74,13 +75,14 @@ class ResponsesView:
 
     def with_model(self, model: str | None) -> ResponsesView:
         body = dict(self.body)
+        dropped: tuple[str, ...] = ()
         if model is not None:
             body["model"] = model
-            if not takes_reasoning_settings(model):
-                body.pop("reasoning", None)
+            if not takes_reasoning_settings(model) and body.pop("reasoning", None) is not None:
+                dropped = ("reasoning",)
         if isinstance(body.get("input"), list):
             body["input"] = _without_foreign_state(body["input"])
-        return ResponsesView(body)
+        return ResponsesView(body, dropped=dropped)
 
     def with_max_output(self, tokens: int) -> ResponsesView:
         return ResponsesView({**self.body, "max_output_tokens": tokens})

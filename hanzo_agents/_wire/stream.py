@@ -186,6 +186,9 @@ class ClosingBytes(httpx2.AsyncByteStream):
 
 def hear_closing(response: Any, primed: Primed) -> None:
     """Settle the stream when its response is closed by somebody else than its reader."""
+    if not isinstance(response, httpx2.Response):
+        # A legacy httpx client takes only streams of its own; there the reader alone settles.
+        return
     watched = weakref.ref(primed)
 
     def closed() -> None:

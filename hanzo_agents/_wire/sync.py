@@ -194,10 +194,12 @@ class _Reader(Generic[T]):
 
     def ask(self, answer: Future[tuple[T] | None]) -> None:
         """Put the next item into `answer`, or None at the end."""
-        if self.done.done():
-            answer.set_result(None)
-        else:
+        if not self.done.done():
             self._wake(answer)
+        elif self._left or (failure := self.done.exception()) is None:
+            answer.set_result(None)
+        else:  # somebody cancelled the task between two reads: that is no end of the items
+            answer.set_exception(failure)
 
     def leave(self) -> None:
         """Close the source now, in the middle of a read if need be."""
@@ -228,7 +230,6 @@ class _Reader(Generic[T]):
         assert task is not None
         self._thread.closing.add(task)
         if self._left and isinstance(failure, asyncio.CancelledError):
-            task.uncancel()
             failure = None
         try:
             await _closed(self._source)

@@ -62,7 +62,11 @@ async def _check(provider: HanzoModelProvider, *, local: bool) -> list[str]:
     failed: list[str] = []
     for title, name, test in tests:
         click.echo(f"\n=== Testing {title} ===")
-        outcome = await test(config)
+        try:
+            outcome = await test(config)
+        except Exception:
+            _bad(f"{name} failed")
+            raise
         if outcome.wrong:
             failed.append(name)
             _bad(f"{name} failed: {outcome.wrong}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import openai
 from agents.exceptions import AgentsException
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["explain", "explaining"]
 
 _TOO_MANY = 429
+_WRAPPED = re.compile(r"""\{'error': (?P<quote>['"])(?P<said>.*)(?P=quote)\}""", re.DOTALL)
+"""A message that the router has put into another as Python writes a dict."""
 _SERVER_ERROR = 500
 
 
@@ -101,6 +104,11 @@ def _status(error: openai.APIStatusError, url: str, model: str | None, local: bo
     said = f"{error.status_code}: {_said(error)}"
     if _wrong_key(error):
         return _key_refused(error, url)
+    if "Received Model Group=" in str(error.body) and isinstance(error, openai.NotFoundError):
+        return (
+            f"model: the router has {model!r}, and the deployment behind it has no such model ({said})\n"
+            "  Correct the router's configuration, or ask another model: add --model NAME"
+        )
     if _unknown_model(error):
         return (
             f"model: the router has no {repr(model) if model else 'model of that name'} ({said})\n"
@@ -159,9 +167,13 @@ def _unknown_model(error: openai.APIStatusError) -> bool:
 
 
 def _said(error: openai.APIStatusError) -> str:
-    body = error.body
-    message = body.get("message") if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return _first_line(message if isinstance(message, str) else error.message)
+    said: Any = error.body
+    for field in ("error", "message", "detail"):
+        # The router is of several minds: {"error": {"message": ...}}, {"error": "..."}, {"detail": ...}.
+        said = cast("dict[str, Any]", said).get(field, cast("Any", said)) if isinstance(said, dict) else said
+    text = said if isinstance(said, str) else error.message
+    wrapped = _WRAPPED.fullmatch(text.strip())
+    return _first_line(wrapped["said"] if wrapped else text)
 
 
 def _first_line(text: str) -> str:

@@ -20,11 +20,12 @@ __all__ = ["node"]
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on. There is no authentication."
 )
 @click.option("--model", metavar="FILE", help="A GGUF file to serve. Default: SmolLM2-135M-Instruct.")
-def node(*, port: int, host: str, model: str | None) -> None:
+@click.option("--name", help="Name to serve it under. Default: the file's, in short.")
+def node(*, port: int, host: str, model: str | None, name: str | None) -> None:
     """Serve a small real model over the OpenAI API until Ctrl-C."""
     from hanzo_agents.node import LocalNode, run_node
 
-    run_node(LocalNode(model, host=host, port=port), on_ready=_say_where)
+    run_node(LocalNode(model, host=host, port=port, name=name), on_ready=_say_where)
     click.echo("Stopped.")
 
 

@@ -39,7 +39,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort) as known:
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError) as known:
             _show_traceback(ctx, known)
             raise
         except Exception as error:

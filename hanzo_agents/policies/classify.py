@@ -12,7 +12,6 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx2
 import openai
 
 from hanzo_agents.errors import ConfigError, InvalidResponse, Refused
@@ -28,7 +27,8 @@ _SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _OVERFLOW_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
 _OVERFLOW_WORDS = ("context length", "context_length", "context window", "maximum context", "too many tokens")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
-_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+_NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"})
+"""By name: httpx and its continuation httpx2 have the same classes twice."""
 
 
 def status_of(error: BaseException) -> int | None:
@@ -97,7 +97,7 @@ def context_overflow(error: Exception) -> bool:
 
 def not_sent(error: BaseException) -> bool:
     """Whether the upstream certainly did no work: the connection was never made."""
-    return isinstance(error, openai.APIConnectionError) and isinstance(error.__cause__, _NOT_SENT)
+    return isinstance(error, openai.APIConnectionError) and type(error.__cause__).__name__ in _NOT_SENT
 
 
 def retry_after(error: BaseException, *, now: float) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from hanzo_agents._kernel.clock import Duration, seconds, seconds_of
+from hanzo_agents._kernel.clock import Duration, required_seconds, seconds, seconds_of
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import DeadlineExceeded
 
@@ -40,6 +40,7 @@ class Deadline:
 
     def __post_init__(self) -> None:
         """Turn timedeltas into seconds; ConfigError names the field that is no duration."""
+        required_seconds("Deadline.total", self.total)
         for name in ("total", "first_event", "idle"):
             value = seconds(f"Deadline.{name}", getattr(self, name), zero=False)
             object.__setattr__(self, name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.stack import Policy, Stack, arrange
@@ -12,7 +13,7 @@ from hanzo_agents.policies.retry import Retry
 from hanzo_agents.policies.trace import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from hanzo_agents._kernel.target import Target
 
@@ -37,6 +38,8 @@ def stack_of(
     """
     if max_retries is not None and (type(max_retries) is not int or max_retries < 0):
         raise ConfigError(f"max_retries: expected an integer >= 0, got {max_retries!r}")
+    if isinstance(fallbacks, str | bytes) or not isinstance(fallbacks, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"fallbacks: expected a list of model names or Targets, got {fallbacks!r}")
     retry = Retry() if max_retries is None else Retry(attempts=max_retries + 1)
     extra = [Fallback(to=fallbacks)] if fallbacks else ()
     return arrange(policies, default=(Trace(), Deadline(), retry), extra=extra)

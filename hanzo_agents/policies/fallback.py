@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.verdict import final
-from hanzo_agents.errors import AllProvidersFailed, BudgetExceeded, ConfigError, Failure, Unsupported
+from hanzo_agents.errors import (
+    AllProvidersFailed,
+    BudgetExceeded,
+    ConfigError,
+    DeadlineExceeded,
+    Failure,
+    Unsupported,
+)
 from hanzo_agents.policies.classify import context_overflow, substitutable
 
 if TYPE_CHECKING:
@@ -28,7 +35,8 @@ class Fallback:
     Each target is tried once, the caller's own first. A target that is declared to lack what the call needs is
     passed by, and after a context overflow so is every target whose window is known to be no larger. A call
     that leans on state at one provider is pinned: it never falls back. Nothing falls back after the first
-    useful event.
+    useful event. Under a deadline each target may keep the call waiting for an equal share of the time that is
+    left, so that one that hangs leaves time for the next.
 
     Attributes:
         to: model names, or `Target`s with an endpoint, key or model object of their own, in order.
@@ -67,8 +75,12 @@ class Fallback:
                 call.note("Fallback", "passes by", f"{target}: {why}")
                 failures.append(Failure(str(target), Unsupported(f"{target} {why}", code="unsupported")))
                 continue
+            aimed = call.aimed_at(target, spare=target is not chain[-1])
             try:
-                return await send(call.aimed_at(target, spare=target is not chain[-1]))
+                return await _in_its_share(aimed, send, left=len(chain) - chain.index(target))
+            except _ShareSpent as error:
+                failures.append(Failure(str(target), error, target.context_window))
+                call.note("Fallback", "moves on", str(error))
             except Exception as error:
                 if not self.on(error):
                     _add_notes(error, failures)
@@ -88,6 +100,26 @@ class Fallback:
                 seen.add(key)
                 chain.append(target)
         return chain
+
+
+class _ShareSpent(DeadlineExceeded):
+    """A target kept the call waiting until only the others' share of the deadline was left."""
+
+
+async def _in_its_share(call: Call, send: Send, *, left: int) -> Reply:
+    """Send, and leave the targets behind this one as much time as this one gets; the last has all that remains."""
+    remaining = call.remaining()
+    if remaining is None or left == 1:
+        return await send(call)
+    share = max(remaining, 0.0) / left
+    until = call.clock.now() + share
+    try:
+        async with call.clock.timeout_at(until):
+            return await send(call)
+    except TimeoutError:
+        if call.clock.now() < until:
+            raise
+    raise _ShareSpent(f"no answer from {call.target} within {share:.3g} s", code="deadline")
 
 
 def _unfit(call: Call, target: Target, failures: list[Failure]) -> str | None:

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from hanzo_agents._kernel.clock import Duration, seconds, seconds_of
+from hanzo_agents._kernel.clock import Duration, required_seconds, seconds_of
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.verdict import final, is_final, tick
 from hanzo_agents.errors import ConfigError
@@ -57,7 +57,11 @@ class Retry:
         if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"Retry.attempts: expected an integer >= 1, got {self.attempts!r}")
         for name in ("base_delay", "max_delay", "max_retry_after"):
-            object.__setattr__(self, name, seconds(f"Retry.{name}", getattr(self, name)))
+            object.__setattr__(self, name, required_seconds(f"Retry.{name}", getattr(self, name)))
+        if self.budget is not None and not isinstance(self.budget, RetryBudget):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"Retry.budget: expected a RetryBudget or None, got {type(self.budget).__name__}")
+        if not callable(self.jitter):
+            raise ConfigError(f"Retry.jitter: expected a callable, got {type(self.jitter).__name__}")
         if not callable(self.on):
             raise ConfigError(f"Retry.on: expected a predicate on exceptions, got {type(self.on).__name__}")
 

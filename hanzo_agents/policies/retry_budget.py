@@ -8,6 +8,8 @@ from hanzo_agents.errors import ConfigError
 
 __all__ = ["RetryBudget"]
 
+MOST = 1e9
+
 
 class RetryBudget:
     """A token bucket: a retry withdraws one token, a success pays part of one back.
@@ -24,8 +26,8 @@ class RetryBudget:
 
     def __init__(self, capacity: float = 100.0, refund: float = 0.1) -> None:
         for name, value in (("capacity", capacity), ("refund", refund)):
-            if isinstance(value, bool) or not 0 <= value < float("inf"):
-                raise ConfigError(f"RetryBudget.{name}: expected a number >= 0, got {value!r}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigError(f"RetryBudget.{name}: expected a number from 0 to {MOST:g}, got {value!r}")
         self.capacity = float(capacity)
         self.refund = float(refund)
         self._tokens = self.capacity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -9,8 +10,6 @@ from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hanzo_agents._kernel.call import Call, Send
     from hanzo_agents._kernel.journal import Observer
     from hanzo_agents._kernel.reply import Reply
@@ -40,6 +39,8 @@ class Trace:
 
     def __post_init__(self) -> None:
         """Check the observers; ConfigError says what is missing from one."""
+        if self.to is not None and not isinstance(self.to, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"Trace.to: expected a list of observers, got {type(self.to).__name__}")
         for observer in self.to or ():
             for name in ("attempt_started", "attempt_ended", "decided", "call_ended"):
                 if not callable(getattr(observer, name, None)):

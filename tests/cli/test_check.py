@@ -133,14 +133,23 @@ def test_nothing_listens(run, monkeypatch):
     assert "export HANZO_ROUTER_URL=" in result.stderr
 
 
+# What the router really sends: hanzo-llm 1.82.2, without a database.
 NO_DATABASE = faults.status(400, message="No connected db.", kind="no_db_connection", error_code="400")
 INVALID_MODEL = faults.status(
     400,
-    message="/chat/completions: Invalid model name passed in model=gpt-5. Call `/v1/models` to view available models.",
-    kind="invalid_request_error",
+    message="{'error': '/chat/completions: Invalid model name passed in model=gpt-5. Call `/v1/models` to view "
+    "available models for your key.'}",
+    kind="None",
     error_code="400",
 )
-
+DEPLOYMENT_WITHOUT_MODEL = faults.status(
+    404,
+    message="llm.NotFoundError: NotFoundError: OpenAIException - The model 'x' does not exist. "
+    "Received Model Group=gpt-5\nAvailable Model Group Fallbacks=None",
+    kind="None",
+    error_code="404",
+)
+NO_SUCH_PAGE = faults.status(404, body={"detail": "Not Found"})
 
 WRONG = [
     (MODELS, NO_DATABASE, "HANZO_API_KEY: ", "export HANZO_API_KEY=<the router's master key>"),
@@ -148,10 +157,17 @@ WRONG = [
     (MODELS, faults.echo_authorization(), "HANZO_API_KEY: ", 'export HANZO_API_KEY="new-key"'),
     (CHAT, NO_DATABASE, "HANZO_API_KEY: ", "no_db_connection"),
     (CHAT, faults.status(403), "HANZO_API_KEY: this key may not do that", "export HANZO_API_KEY="),
-    (CHAT, INVALID_MODEL, "model: the router has no 'gpt-5'", "hanzo-agents models"),
+    (CHAT, INVALID_MODEL, "model: the router has no 'gpt-5' (400: /chat/completions: Inv", "hanzo-agents models"),
+    (
+        CHAT,
+        DEPLOYMENT_WITHOUT_MODEL,
+        "model: the router has 'gpt-5', and the deployment behind it",
+        "--model NAME",
+    ),
     (CHAT, faults.status(404, error_code="model_not_found"), "model: the router has no 'gpt-5'", "--model NAME"),
-    (CHAT, faults.status(404, message="Not Found"), "HANZO_ROUTER_URL: there is no router's API at", "/v1"),
+    (CHAT, NO_SUCH_PAGE, "HANZO_ROUTER_URL: there is no router's API at", "(404: Not Found)"),
     (CHAT, faults.status(400, message="no"), "the router refused the request", "(400: no)"),
+    (CHAT, faults.status(400, body={"error": "no"}), "the router refused the request", "(400: no)"),
     (ALIVE, faults.status(503), "HANZO_ROUTER_URL: ", "Is the address right"),
     (ALIVE, faults.redirect("https://login.test/"), "HANZO_ROUTER_URL: ", "export HANZO_ROUTER_URL="),
 ]
@@ -166,6 +182,7 @@ def test_what_is_wrong_is_named_with_what_to_type(run, always, wrong):
     assert result.stderr.startswith(f"Error: {field}")
     assert fix in result.stderr
     assert "Traceback" not in result.output
+    assert "✗ " in result.stdout
 
 
 @pytest.mark.xfail(strict=True, reason="models.list() raises AttributeError on a page of HTML")

@@ -129,6 +129,15 @@ def test_an_error_that_nobody_expected_is_one_line_too(run, router, monkeypatch)
     assert "--debug" in result.stderr
 
 
+def test_a_reader_that_has_left_is_no_error(monkeypatch):
+    def gone(self, work):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("hanzo_agents.cli.models.Connection.run", gone)
+    with pytest.raises(BrokenPipeError):
+        app(["models"], standalone_mode=False)
+
+
 def test_nothing_printed_drives_the_terminal():
     assert printable("a\x1b[2Jb\r\x07c\n\td\x9b1m") == "a[2Jbc\n\td1m"
     assert Problem("\x1b]0;title\x07oops").message == "]0;titleoops"

@@ -11,13 +11,13 @@ import pytest
 
 pytestmark = pytest.mark.node
 
-MODEL = "smollm2-135m-instruct"
+MODEL = "tiny"
 
 
 @pytest.fixture
 def served():
     command = subprocess.Popen(
-        [sys.executable, "-m", "hanzo_agents.cli", "node"],
+        [sys.executable, "-m", "hanzo_agents.cli", "node", "--name", MODEL],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,4 +50,4 @@ def test_a_file_that_is_not_there(run):
 
 
 def test_its_models(run):
-    assert run("models", "--local").stdout == f"{MODEL}\n"
+    assert run("models", "--local").stdout == "smollm2-135m-instruct\n"

@@ -1,14 +1,16 @@
 """Fallback: who is passed by, and what the caller is told. Its laws are in tests/laws."""
 
+import asyncio
 import pickle
 from decimal import Decimal
 
 import pytest
-from calls import Inner, http_error, make_call
+from calls import Inner, PlainView, Script, http_error, make_call, read
 
 from hanzo_agents import AllProvidersFailed, ConfigError, DeadlineExceeded, Fallback, InvalidResponse, Target
 from hanzo_agents._kernel.verdict import is_final
 from hanzo_agents.errors import BudgetExceeded, CircuitOpen, Unsupported
+from hanzo_agents.testing.clock import FakeClock
 
 OVERFLOW = http_error(400, code="context_length_exceeded")
 
@@ -136,3 +138,77 @@ async def test_observers_hear_of_every_move():
         ("moves on", "m failed: InternalServerError"),
         ("moves on", "b failed: InternalServerError"),
     ]
+
+
+async def hang(_call):
+    await asyncio.Event().wait()
+
+
+async def test_a_target_that_hangs_leaves_the_others_their_share_of_the_deadline():
+    inner = Inner(hang, hang, "answer")
+    with FakeClock() as clock:
+        call = make_call(deadline=30)
+        task = asyncio.create_task(Fallback(to=["b", "c"])(call, inner))
+        times = []
+        while not task.done():
+            times.append((clock.now(), len(inner.calls)))
+            await clock.run_for(5)
+    assert (await task).value == "answer"
+    assert inner.targets == ["m", "b", "c"]
+    assert times == [(0, 0), (5, 1), (10, 2), (15, 2)]
+    assert [(d.policy, d.action) for d in call.journal.decisions] == [("Fallback", "moves on")] * 2
+
+
+async def test_the_last_target_has_all_the_time_that_is_left():
+    inner = Inner(http_error(503), hang)
+    with FakeClock() as clock:
+        task = asyncio.create_task(Fallback(to=["b"])(make_call(deadline=30), inner))
+        await clock.run_for(29)
+        assert not task.done(), "whose deadline it is ends it, not the fallback"
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_without_a_deadline_nobody_is_hurried():
+    with FakeClock() as clock:
+        task = asyncio.create_task(Fallback(to=["b"])(make_call(), Inner(hang)))
+        await clock.run_for(10_000)
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_a_deadline_that_has_passed_is_not_shared():
+    inner = Inner(DeadlineExceeded("late"), "answer")
+    with FakeClock(start=10), pytest.raises((DeadlineExceeded, AllProvidersFailed)):
+        await Fallback(to=["b"])(make_call(deadline=100), inner)
+    assert inner.targets == ["m"]
+
+
+async def test_cancelling_a_target_in_its_share_is_no_failure():
+    inner = Inner(hang, "answer")
+    with FakeClock() as clock:
+        task = asyncio.create_task(Fallback(to=["b"])(make_call(deadline=30), inner))
+        await clock.settle()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert inner.targets == ["m"]
+
+
+async def test_the_share_ends_with_acceptance_a_stream_runs_on():
+    stream = Script([("a", True), ("b", True)])
+    with FakeClock(auto=True) as clock:
+        reply = await Fallback(to=["b"])(make_call(deadline=30), lambda call: stream.open(call.clock))
+        await clock.sleep(20)
+        assert await read(reply.value) == (["a", "b"], None)
+
+
+async def test_settings_that_a_target_does_not_take_are_said():
+    view = PlainView()
+    object.__setattr__(view, "dropped", ("verbosity",))
+    call = make_call(view=view)
+    await Fallback(to=["b"])(call, Inner(http_error(503), "answer"))
+    assert ("drops settings", {"settings": ["verbosity"]}) in [(d.action, d.data) for d in call.journal.decisions]

@@ -33,6 +33,7 @@ from hanzo_agents import (
     Fallback,
     InvalidResponse,
     Retry,
+    RetryBudget,
     Stack,
     StreamTruncated,
     Trace,
@@ -77,6 +78,17 @@ async def test_another_number_of_retries_replaces_our_own():
     with FakeClock(auto=True), pytest.raises(openai.InternalServerError):
         await ask(upstream.client().with_options(max_retries=1))
     assert upstream.hits == 2
+
+
+async def test_another_number_of_retries_keeps_the_rest_of_the_retry():
+    budget = RetryBudget(capacity=3)
+    upstream = Upstream(status(503))
+    client = upstream.client(policies=[Retry(base_delay=0, budget=budget)])
+    for _ in range(10):
+        with pytest.raises(openai.InternalServerError):
+            await ask(client.with_options(max_retries=1))
+    assert upstream.hits == 13
+    assert budget.tokens == 0
 
 
 async def test_policies_come_along_with_every_copy():
@@ -479,3 +491,114 @@ async def test_responses_streams_end_with_a_terminal_event():
     with pytest.raises(StreamTruncated):
         async for _ in await upstream.client(policies=[]).responses.create(input="x", stream=True):
             pass
+
+
+# --- failures that are read ---------------------------------------------------------------------------------------
+
+
+async def test_an_error_page_without_end_is_not_read_to_its_end():
+    big = httpx2.Response(500, content=b"x" * ((1 << 20) + 1))
+    with pytest.raises(openai.InternalServerError) as caught:
+        await ask(Upstream(big).client(policies=[]))
+    assert len(str(caught.value)) < 1000
+
+
+async def test_an_error_whose_body_is_cut_is_still_that_error():
+    from upstream import Body
+
+    body = Body([b'{"error": {"mess', httpx2.ReadError("reset")])
+    reply = httpx2.Response(503, headers={"content-type": "application/json"}, stream=body)
+    with pytest.raises(openai.InternalServerError) as caught:
+        await ask(Upstream(reply).client(policies=[]))
+    assert caught.value.status_code == 503
+    assert body.closed
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ({"code": 429, "message": "slow"}, 429), ({"code": "503", "message": "x"}, 503), ({"status": 529}, 529),
+        ({"type": "rate_limit_error"}, 429), ({"type": "overloaded_error"}, 529), ("just words", None),
+        ({"code": "own"}, None), ({"code": True}, None), ({"code": 200}, None), (["x"], None),
+        ({"detail": "words"}, None),
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_the_status_inside_a_success_is_found(error, code):
+    with pytest.raises(InvalidResponse, match="reported an error inside a success") as caught:
+        await ask(Upstream({"error": error}).client(policies=[]))
+    assert caught.value.status_code == code
+
+
+async def test_an_error_beside_an_answer_is_an_error():
+    with pytest.raises(InvalidResponse, match="late"):
+        await ask(Upstream(completion(error={"message": "late"})).client(policies=[]))
+
+
+async def test_a_failed_response_is_an_error():
+    failed = response(status="failed", error={"code": "rate_limit_exceeded", "message": "slow"})
+    with pytest.raises(InvalidResponse, match="slow") as caught:
+        await Upstream(failed).client(policies=[]).responses.create(input="x")
+    assert caught.value.status_code == 429
+    with pytest.raises(InvalidResponse):
+        await Upstream(response(status="failed", error=None)).client(policies=[]).responses.create(input="x")
+
+
+async def test_a_background_response_is_an_answer_before_it_has_output():
+    queued = {**response(usage=None), "status": "queued", "output": []}
+    got = await Upstream(queued).client(policies=[]).responses.create(input="x", background=True)
+    assert got.status == "queued"
+    assert got.usage is None
+
+
+async def test_a_streamed_reply_can_be_read_raw_from_its_first_byte():
+    """Acceptance has read the beginning already; who reads bytes gets them too."""
+    events = text_chunks("a", "b")
+    upstream = Upstream(sse(*events))
+    with track() as journals:
+        async with upstream.client(policies=[]).chat.completions.with_streaming_response.create(
+            model="m", messages=[HELLO], stream=True
+        ) as got:
+            lines = [line async for line in got.iter_lines() if line]
+    assert [json.loads(line.removeprefix("data: ")) for line in lines[:-1]] == events
+    assert lines[-1] == "data: [DONE]"
+    assert journals[0].ended is not None
+
+
+async def test_a_raw_stream_that_nobody_reads_is_closed_with_its_block():
+    reply = sse(*text_chunks("a", "b"))
+    with track() as journals:
+        async with (
+            Upstream(reply)
+            .client(policies=[])
+            .chat.completions.with_streaming_response.create(model="m", messages=[HELLO], stream=True)
+        ):
+            pass
+    assert reply.extensions["body"].closed
+    assert journals[0].ended is not None
+
+
+async def test_a_guard_stops_a_foreign_model_too():
+    from agents import ModelSettings, ModelTracing
+    from agents.testing import ScriptedModel
+
+    from hanzo_agents import wrap
+    from hanzo_agents.errors import CircuitOpen
+
+    def refuse(_call):
+        raise CircuitOpen("open")
+
+    async def guarding(call, send):
+        return await send(call.guard(refuse))
+
+    inner = ScriptedModel([])
+    with track() as journals, pytest.raises(CircuitOpen):
+        await wrap(inner, guarding).get_response(None, "x", ModelSettings(), [], None, [], ModelTracing.DISABLED)
+    assert inner.calls == ()
+    assert not journals[0].attempts[0].sent
+
+
+async def test_a_stream_read_twice_is_over_the_second_time():
+    stream = await ask(Upstream(sse(*text_chunks("a"))).client(), stream=True)
+    assert len([c async for c in stream]) == 3
+    assert [c async for c in stream] == []

@@ -10,9 +10,18 @@ import traceback
 
 import httpx2
 import pytest
-from upstream import HELLO, KEY, URL, Upstream, chunk, completion, sse, status
+from upstream import HELLO, KEY, URL, Upstream, chunk, completion, response, response_events, sse, status
 
-from hanzo_agents import AsyncHanzo, ConfigError, Fallback, HanzoModelProvider, Retry, Target, track
+from hanzo_agents import (
+    AsyncHanzo,
+    ConfigError,
+    Fallback,
+    HanzoModelProvider,
+    InvalidResponse,
+    Retry,
+    Target,
+    track,
+)
 from hanzo_agents._wire.redact import Secrets
 
 OTHER = "sk-other-9876543210"
@@ -155,7 +164,7 @@ def test_nothing_prints_a_key():
 @pytest.mark.parametrize("make", [AsyncHanzo, HanzoModelProvider])
 def test_clients_do_not_pickle_and_say_why(make):
     made = make(URL, KEY, model="m")
-    with pytest.raises((ConfigError, TypeError)) as caught:
+    with pytest.raises((ConfigError, TypeError), match=r"connections|process") as caught:
         pickle.dumps(made)
     assert KEY not in everything(caught.value)
 
@@ -168,6 +177,38 @@ async def test_errors_that_are_ours_pickle():
             str(error), error.code, getattr(error, "body", None),
         )  # fmt: skip
         assert copy.copy(error).code == error.code
+
+
+FAILED = {"code": "server_error", "message": f"bad {KEY}"}
+FAILED_RESPONSES = {
+    "a failed value": lambda: response(status="failed", error=FAILED),
+    "a failed stream": lambda: sse(
+        {"type": "response.failed", "sequence_number": 0, "response": response(status="failed", error=FAILED)},
+        done=False,
+    ),
+    "an error event": lambda: sse(
+        {"type": "error", "sequence_number": 0, "message": f"bad {KEY}", "code": "server_error", "param": None},
+        done=False,
+    ),
+    "a late error event": lambda: sse(
+        *response_events()[:5],
+        {"type": "error", "sequence_number": 9, "message": f"bad {KEY}", "code": "x"},
+        done=False,
+    ),
+    "an error object": lambda: sse({"error": {"message": f"bad {KEY}"}}, done=False),
+}
+
+
+@pytest.mark.parametrize("echo", FAILED_RESPONSES.values(), ids=FAILED_RESPONSES)
+async def test_no_error_of_the_responses_api_holds_the_key(echo):
+    client = Upstream(echo()).client(policies=[])
+    stream = echo is not FAILED_RESPONSES["a failed value"]
+    with pytest.raises(InvalidResponse) as caught:  # noqa: PT012
+        answer = await client.responses.create(input="x", stream=stream)
+        async for _ in answer:
+            pass
+    assert KEY not in everything(caught.value)
+    assert "bad" in str(caught.value)
 
 
 async def test_what_came_is_quoted_in_short():

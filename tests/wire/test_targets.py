@@ -204,3 +204,36 @@ async def test_labels_reach_the_router_in_fields_that_it_reads():
 def test_headers_that_cannot_be_sent_are_refused_by_name(headers):
     with pytest.raises(ConfigError, match="headers"):
         AsyncHanzo(URL, KEY, model="m", headers=headers)
+
+
+async def test_metadata_goes_only_where_it_is_understood():
+    """On Responses and embeddings it would go on to the provider; there the router reads headers."""
+    upstream = Upstream(completion(), response())
+    client = upstream.client(metadata={"tags": ["a", "b"], "team": "core"}, user_id="u1")
+    await client.chat.completions.create(messages=[HELLO])
+    await client.responses.create(input="x")
+    assert "metadata" in upstream.bodies[0]
+    assert "metadata" not in upstream.bodies[1]
+    for request in upstream.requests:
+        assert request.headers["x-litellm-tags"] == "a,b"
+        assert json.loads(request.headers["x-litellm-spend-logs-metadata"])["team"] == "core"
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"user_id": " "}, "user_id: expected a non-empty string"),
+        ({"user_id": 5}, "user_id"),
+        ({"metadata": ["a"]}, "metadata: expected a dict, got list"),
+        ({"metadata": {"a": object()}}, "metadata: expected plain JSON"),
+        ({"metadata": {"a": float("nan")}}, "metadata: expected plain JSON"),
+        ({"metadata": {"tags": "a"}}, r"metadata\.tags: expected a list"),
+        ({"metadata": {"tags": ["a,b"]}}, r"metadata\.tags: expected ASCII strings without commas"),
+        ({"metadata": {"tags": [1]}}, r"metadata\.tags"),
+        ({"metadata": {"tags": ["\u00e9"]}}, r"metadata\.tags"),
+    ],
+    ids=str,
+)
+def test_labels_that_the_router_could_not_read_are_refused_by_name(settings, why):
+    with pytest.raises(ConfigError, match=why):
+        AsyncHanzo(URL, KEY, model="m", **settings)

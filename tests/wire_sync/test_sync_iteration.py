@@ -5,6 +5,7 @@ import contextvars
 import gc
 import signal
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -205,9 +206,7 @@ def test_close_ends_a_read_in_another_thread():
             await asyncio.Event().wait()
             yield 1
         finally:
-            # A group of tasks tells a cancellation of its own from one of the reader, by its count.
-            async with asyncio.TaskGroup() as group:
-                group.create_task(asyncio.sleep(0))
+            await asyncio.sleep(0)
             closed.append(True)
 
     numbers = iterate(stalled())
@@ -217,6 +216,44 @@ def test_close_ends_a_read_in_another_thread():
         numbers.close()
         assert closed == [True]
         assert rest.result(DEADLINE) == []
+
+
+def test_a_cancellation_from_outside_is_no_end():
+    source = Source()
+    numbers = iterate(source.numbers)
+    assert next(numbers) == 1
+
+    async def cancel_everything():
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others)
+
+    run(cancel_everything())
+    with pytest.raises(asyncio.CancelledError):
+        next(numbers)
+    assert source.closed.is_set()
+
+
+def test_an_error_is_freed_without_the_garbage_collector():
+    class Problem(Exception):
+        pass
+
+    async def fail():
+        yield 1
+        raise Problem
+
+    gc.disable()
+    try:
+        try:
+            list(iterate(fail()))
+        except Problem as problem:
+            left = weakref.ref(problem)
+        # The loop lets go of its task a moment after the caller wakes.
+        run(asyncio.sleep(0))
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_each_item_goes_to_one_of_the_threads_that_share_it():

@@ -77,6 +77,16 @@ def test_exit_closes_a_stream_that_was_dropped():
     assert sorted(execute("say(next(iterate(count())))")) == ["1", "closed"]
 
 
+def test_exit_closes_what_lives_as_long_as_the_loop():
+    script = """
+        connections = count()
+        async def connect():
+            return await anext(connections)
+        say(run(connect()))
+    """
+    assert execute(script) == ["1", "closed"]
+
+
 def test_exit_lets_a_cleanup_end_that_has_begun():
     script = """
         cleaning = threading.Event()
@@ -85,16 +95,31 @@ def test_exit_lets_a_cleanup_end_that_has_begun():
                 yield 1
             finally:
                 cleaning.set()
-                while not thread.stopping:
-                    await asyncio.sleep(0)
-                await asyncio.sleep(0)
+                await until_exit()
                 say("closed")
+        async def cancelled():
+            task = asyncio.create_task(wait_slowly())
+            await asyncio.sleep(0)
+            task.cancel()
+            return task
+        async def wait_slowly():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await until_exit()
+                say("cleaned up")
+        async def until_exit():
+            while not thread.stopping:
+                await asyncio.sleep(0)
+            for _ in range(10):
+                await asyncio.sleep(0)
         import hanzo_agents._wire.loop_thread as module
         thread = module.loop_thread()
+        task = run(cancelled())
         next(iterate(slow()))
         cleaning.wait()
     """
-    assert execute(script) == ["closed"]
+    assert sorted(execute(script)) == ["cleaned up", "closed"]
 
 
 def test_exit_closes_a_stream_that_is_held():

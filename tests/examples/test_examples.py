@@ -1,0 +1,69 @@
+"""Every example runs as its reader would run it: on the embedded node, or before the router when one is configured."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hanzo_agents.testing.scripted import ScriptedRouter
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+# What an example must print whatever the model says: it is matched with `re.search`.
+ESSENTIAL = {
+    "basic.py": r"\S",
+    "fallback_chain.py": (
+        r"\Agpt-of-tomorrow: NotFoundError\n"
+        r"gpt-4@127\.0\.0\.1:9: APIConnectionError\n"
+        r"smollm2-135m-instruct: answered\n\S"
+    ),
+    "foreign_model_in_a_chain.py": r"Fallback moves on: ScriptedModel failed: ConnectionError\n\S",
+    "handoffs.py": r"\A(Weather|Maths) expert: \S",
+    "hanzo_backend_example.py": (
+        r"(?s)\AUsing http://127\.0\.0\.1:\d+/v1/\n"
+        r".*=== Basic Agent ===\nResponse: \S"
+        r".*=== Agent with Tools ===\nexplain_error\(\d+\)\nResponse: \S"
+        r".*=== Two Models ===\nsmollm2-135m-instruct: \S.*\nsmollm2-135m-instruct: \S"
+    ),
+    "streaming.py": r"\A\S[^\n]+\S(.|\n)*\n\nsmollm2-135m-instruct: first token after \d+\.\d\d s, Usage\(input_tokens=\d+",
+    "structured_output.py": r"\Aname: .+\nage:  -?\d+\ncity: .+\n\Z",
+    "tools.py": r"\Aget_weather\('.+'\)\n\S",
+}
+
+
+def run(name, **env):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / name], capture_output=True, text=True, env={**os.environ, **env}, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_every_example_is_run():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(ESSENTIAL)
+
+
+@pytest.mark.parametrize("name", ESSENTIAL)
+def test_an_example_is_explained_and_can_be_imported(name):
+    tree = ast.parse((EXAMPLES / name).read_text())
+    assert ast.get_docstring(tree)
+    assert isinstance(tree.body[-1], ast.If)
+    assert ast.unparse(tree.body[-1].test) == "__name__ == '__main__'"
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("name", ESSENTIAL)
+def test_on_the_embedded_node(name):
+    printed = run(name)
+    assert re.search(ESSENTIAL[name], printed), printed
+
+
+def test_before_a_router():
+    with ScriptedRouter(["Four."]) as router:
+        printed = run("basic.py", HANZO_ROUTER_URL=router.base_url, HANZO_API_KEY="k", HANZO_MODEL="zen-1")
+        assert printed == "Four.\n"
+        assert router.requests[0].model == "zen-1"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+import httpx2
 import openai
 from openai import AsyncOpenAI, NotGiven, not_given
 from openai._constants import RAW_RESPONSE_HEADER
@@ -22,6 +23,7 @@ from hanzo_agents._wire.labels import Labels
 from hanzo_agents._wire.plain import PlainRequests, scrubbed
 from hanzo_agents._wire.redact import Secrets
 from hanzo_agents._wire.responses import RESPONSES
+from hanzo_agents._wire.transport import LoopLocalTransport
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.default import stack_of
 from hanzo_agents.settings import MAX_RESPONSE_BYTES, checked_key, checked_timeout, checked_url, open_client
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     import ssl
     from pathlib import Path
 
-    import httpx2
     from openai._models import FinalRequestOptions
 
     from hanzo_agents._kernel.stack import Policy, Stack
@@ -99,13 +100,19 @@ class AsyncHanzo(AsyncOpenAI):
     ) -> None:
         checked_timeout("timeout", timeout)
         if _inherit is None:
-            opened = open_client(
-                base_url=base_url, api_key=api_key, model=model, env_file=env_file, allow_insecure=allow_insecure,
-                stack=stack_of(policies, fallbacks=fallbacks, max_retries=_given(max_retries)),
-                labels=Labels(user_id, metadata), headers={**(default_headers or {}), **(headers or {})},
-                max_response_bytes=max_response_bytes, http_client=http_client,
-                transport={"proxy": proxy, "verify": verify, "cert": cert}, unknown=sdk,
-            )  # fmt: skip
+            try:
+                opened = open_client(
+                    base_url=base_url, api_key=api_key, model=model, env_file=env_file,
+                    allow_insecure=allow_insecure,
+                    stack=stack_of(policies, fallbacks=fallbacks, max_retries=_given(max_retries)),
+                    labels=Labels(user_id, metadata), headers={**(default_headers or {}), **(headers or {})},
+                    max_response_bytes=max_response_bytes, http_client=http_client,
+                    transport={"proxy": proxy, "verify": verify, "cert": cert}, unknown=sdk,
+                )  # fmt: skip
+            except ConfigError as error:
+                # The frames below hold the key, and so does this one.
+                api_key = None
+                raise error.with_traceback(None) from None
             _inherit, base_url, api_key = opened.inherited, opened.base_url, opened.api_key
             http_client, default_headers = opened.http_client, opened.headers
         super().__init__(
@@ -113,7 +120,7 @@ class AsyncHanzo(AsyncOpenAI):
             default_headers=default_headers, default_query=default_query, http_client=http_client,
             webhook_secret=sdk.get("webhook_secret"),
         )  # fmt: skip
-        self._keep_openai_out(default_headers, sdk)
+        self._keep_openai_out(default_headers, sdk, away=_inherit.away)
         self._inherited = _inherit
         self._secrets = Secrets(current=lambda: self.api_key)
         self._engine = Engine(
@@ -122,10 +129,10 @@ class AsyncHanzo(AsyncOpenAI):
         )  # fmt: skip
         self._plain = PlainRequests(_inherit.stack, single=_inherit.single)
 
-    def _keep_openai_out(self, headers: Mapping[str, str] | None, sdk: Mapping[str, Any]) -> None:
+    def _keep_openai_out(self, headers: Mapping[str, str] | None, sdk: Mapping[str, Any], *, away: bool) -> None:
         """Undo what the SDK took from OPENAI_* variables: they are for another host."""
-        self.organization = sdk.get("organization")
-        self.project = sdk.get("project")
+        self.organization = None if away else sdk.get("organization")
+        self.project = None if away else sdk.get("project")
         self.webhook_secret = sdk.get("webhook_secret")
         self.admin_api_key = None
         self._custom_headers = dict(headers or {})
@@ -228,7 +235,10 @@ class AsyncHanzo(AsyncOpenAI):
                 raise ConfigError("base_url: another address needs its own api_key")
             # Headers and labels are for the address they were given for.
             options.setdefault("set_default_headers", options.pop("default_headers", None) or {})
-            kept = replace(kept, labels=Labels())
+            options.setdefault("set_default_query", options.pop("default_query", None) or {})
+            kept = replace(kept, labels=Labels(), away=True)
+        if options.get("http_client") is not None:
+            kept = replace(kept, owns_http=False)
         if not isinstance(max_retries, NotGiven):
             if type(max_retries) is not int or max_retries < 0:
                 raise ConfigError(f"max_retries: expected an integer >= 0, got {max_retries!r}")
@@ -246,8 +256,16 @@ class AsyncHanzo(AsyncOpenAI):
         return AsyncHanzo(
             checked_url("Target.base_url", target.base_url, allow_insecure=bare.insecure),
             checked_key("Target.api_key", target.api_key),
-            timeout=self.timeout, http_client=self._client, default_headers=target.headers, _inherit=bare,
+            timeout=self.timeout, http_client=self._for_targets(), default_headers=target.headers, _inherit=bare,
         )  # fmt: skip
+
+    def _for_targets(self) -> Any:
+        """The HTTP client for other endpoints: ours, or the caller's transport without its headers and auth."""
+        if self._inherited.owns_http:
+            return self._client
+        transport = getattr(self._client, "_transport", None)
+        shared = transport if isinstance(transport, httpx2.AsyncBaseTransport) else LoopLocalTransport()
+        return httpx2.AsyncClient(transport=shared, follow_redirects=False, trust_env=False)
 
     @override
     async def close(self) -> None:

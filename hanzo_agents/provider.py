@@ -95,11 +95,15 @@ class HanzoModelProvider(ModelProvider):
         self._lifted = stack if _has_foreign(stack) else None
         if timeout is not None:
             client["timeout"] = timeout
-        self._client = AsyncHanzo(
-            base_url, api_key, model=model, policies=Stack() if self._lifted else stack, headers=headers,
-            user_id=user_id, metadata=metadata, http_client=http_client, env_file=env_file,
-            allow_insecure=allow_insecure, **client,
-        )  # fmt: skip
+        try:
+            self._client = AsyncHanzo(
+                base_url, api_key, model=model, policies=Stack() if self._lifted else stack, headers=headers,
+                user_id=user_id, metadata=metadata, http_client=http_client, env_file=env_file,
+                allow_insecure=allow_insecure, **client,
+            )  # fmt: skip
+        except ConfigError as error:
+            api_key = None
+            raise error.with_traceback(None) from None
         self._api = api
         self._models: dict[str, HanzoModel | PolicyModel] = {}
         self._lock = threading.Lock()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import httpx2
@@ -182,7 +182,7 @@ def checked_headers(name: str, headers: Any) -> dict[str, str]:
     """
     if not isinstance(headers, Mapping):
         raise ConfigError(f"{name}: expected a mapping of strings, got {type(headers).__name__}")
-    given = cast("Mapping[Any, Any]", headers)
+    given: Mapping[Any, Any] = headers  # pyright: ignore[reportUnknownVariableType]
     for key, value in given.items():
         if not isinstance(key, str) or not _TOKEN.fullmatch(key):
             raise ConfigError(f"{name}: expected header names, got {key!r}")
@@ -194,7 +194,8 @@ def checked_headers(name: str, headers: Any) -> dict[str, str]:
 
 
 def _shown(url: str) -> str:
-    return repr(url if "@" not in url and len(url) <= 80 else url[:8] + "…")
+    # What is no URL may be a key in the wrong place.
+    return f"{len(url)} characters" if "://" not in url or "@" in url or len(url) > 80 else repr(url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

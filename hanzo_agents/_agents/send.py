@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from hanzo_agents._kernel.journal import Attempt, Cost, Journal, Usage
 from hanzo_agents._kernel.primed import Primed
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from hanzo_agents._agents.view import ModelView
     from hanzo_agents._kernel.call import Call
 
-__all__ = ["send_to_model"]
+__all__ = ["raised_by", "send_to_model"]
+
+_raised_by: WeakKeyDictionary[BaseException, Model] = WeakKeyDictionary()
 
 
 async def send_to_model(model: Model, call: Call) -> Reply:
@@ -130,11 +133,19 @@ def _adopt(record: Attempt, legs: list[Journal]) -> None:
 
 
 def _sign(error: Exception, model: Model) -> None:
-    """Remember on the error whose it is, so that retry advice is asked of the right model."""
+    """Remember whose error it is, apart from the error: a model holds connections and a key."""
     try:
-        error._hanzo_model = model  # type: ignore[attr-defined] # noqa: SLF001 # pyright: ignore[reportAttributeAccessIssue]
-    except AttributeError:
+        _raised_by[error] = model
+    except TypeError:  # a builtin exception, which takes no weak reference
         return
+
+
+def raised_by(error: BaseException) -> Model | None:
+    """The model whose call raised the error, so that retry advice is asked of the right one."""
+    try:
+        return _raised_by.get(error)
+    except TypeError:
+        return None
 
 
 def _estimate(view: ModelView, output: str) -> Usage:

@@ -12,7 +12,7 @@ from agents.models._retry_runtime import should_disable_provider_managed_retries
 from typing_extensions import override
 
 from hanzo_agents._agents.models import retry_advice
-from hanzo_agents._agents.send import send_to_model
+from hanzo_agents._agents.send import raised_by, send_to_model
 from hanzo_agents._agents.view import ModelView
 from hanzo_agents._kernel.call import Call
 from hanzo_agents._kernel.clock import current_clock
@@ -147,7 +147,7 @@ class PolicyModel(Model):
         advice = retry_advice(request)
         if advice is not None:
             return advice
-        failed: Model = getattr(request.error, "_hanzo_model", None) or self._home.model
+        failed: Model = raised_by(request.error) or self._home.model
         return failed.get_retry_advice(request)
 
     def _models(self) -> list[Model]:

@@ -56,6 +56,8 @@ class Target:
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise ConfigError(f"Target.{name}: expected a string, got {type(value).__name__}")
+        if self.headers and self.base_url is None:
+            raise ConfigError("Target.headers: they go with a base_url; without one the client's are sent")
         if self.api_key == "":
             raise ConfigError("Target.api_key: expected a key, got an empty string")
         if isinstance(self.model, str) and not self.model.strip():

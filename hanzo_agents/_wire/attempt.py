@@ -96,7 +96,7 @@ class Endpoint:
         try:
             response = await http.send(request, stream=True, follow_redirects=False)
         except request_exceptions() as error:
-            failure = connection_error(error, request, self.secrets)
+            failure = connection_error(error, request, self.secrets.sent_with(request))
         # Raised out here, so that the transport's error and its frames, which hold the key, are not its context.
         if failure is not None:
             raise failure
@@ -117,21 +117,27 @@ class Endpoint:
             content = b""
         finally:
             await response.aclose()
-        return status_error(self.client, response, content, self.secrets)
+        return status_error(self.client, response, content, self.secrets.sent_with(response.request))
 
-    async def _accept_value(self, call: Call, exchange: Exchange, response: Any, record: Attempt) -> Reply:
-        view: RequestView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
-        dialect = exchange.dialect
+    async def _body(self, response: Any, limit: int) -> bytes:
+        """The whole body; what breaks on the way is the SDK's connection error."""
         failure: Exception | None = None
         content = b""
         try:
-            content = await read_body(response, self.limit)
+            content = await read_body(response, limit)
         except request_exceptions() as error:
-            failure = connection_error(error, response.request, self.secrets)
+            failure = connection_error(error, response.request, self.secrets.sent_with(response.request))
         finally:
             await close_response(response)
         if failure is not None:
             raise failure
+        return content
+
+    async def _accept_value(self, call: Call, exchange: Exchange, response: Any, record: Attempt) -> Reply:
+        view: RequestView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
+        dialect = exchange.dialect
+        content = await self._body(response, self.limit)
+        secrets = self.secrets.sent_with(response.request)
         value: Any = None
         usage: Usage | None = None
         try:
@@ -145,7 +151,7 @@ class Endpoint:
         except SHAPE_ERRORS:
             usage = None
         if usage is None:
-            raise not_an_answer(MISSHAPEN, response, content, self.secrets)
+            raise not_an_answer(MISSHAPEN, response, content, secrets)
         record.model = response.headers.get("x-litellm-model-group") or getattr(value, "model", record.model)
         record.accepted = record.ended = call.clock.now()
         call.journal.finish(record)
@@ -169,7 +175,10 @@ class Endpoint:
                 whole = complete or (error is None and check.complete)
                 end.settle(Settled(usage, record.cost, error, whole))
 
-        reader = EventReader(response, exchange.dialect, check, self.parser, self.secrets, limit=self.limit)
+        reader = EventReader(
+            response, exchange.dialect, check, self.parser,
+            self.secrets.sent_with(response.request), limit=self.limit,
+        )  # fmt: skip
         primed = Primed(
             reader.batches(),
             close=lambda: None if response.is_closed else response.aclose(),
@@ -192,14 +201,15 @@ class Endpoint:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in {"text/html", "application/json", "text/plain"} and not kind.endswith("+json"):
             return
-        content = await read_body(response, MOST_ERROR_BYTES)
+        content = await self._body(response, MOST_ERROR_BYTES)
+        secrets = self.secrets.sent_with(response.request)
         if kind == "text/plain" and content.lstrip().startswith((b"data:", b"event:", b":")):
             raise not_an_answer(
                 "the stream came as plain text, and not while it was made", response, content, self.secrets
             )
         if error := as_dict(json_or_none(content)).get("error"):
-            raise reported_error(error, self.secrets, response.headers.get("x-request-id"))
-        raise not_an_answer("a stream was asked for, and none came", response, content, self.secrets)
+            raise reported_error(error, secrets, response.headers.get("x-request-id"))
+        raise not_an_answer("a stream was asked for, and none came", response, content, secrets)
 
     def _estimate(self, view: RequestView, output: str) -> Usage:
         return Usage(estimate_tokens(view.text), estimate_tokens(output), "estimated")

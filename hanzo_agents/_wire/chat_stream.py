@@ -94,7 +94,7 @@ class ChatEvents:
                 useful = True
             elif not useful:
                 useful = bool(delta.refusal or delta.function_call) or _reasons(delta)
-        if choice.finish_reason is not None:
+        if choice.finish_reason:
             self._finish(choice)
             useful = True
         return useful

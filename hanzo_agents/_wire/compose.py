@@ -7,7 +7,7 @@ built by the SDK itself, so that headers, their order and the URL are its own; t
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -42,8 +42,8 @@ class Extras:
         timeout: seconds, an httpx2.Timeout, None for no limit, or not given for the client's own.
     """
 
-    options: FinalRequestOptions | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    options: FinalRequestOptions | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timeout: Any = not_given
     raw: bool = False
 
@@ -56,11 +56,13 @@ class Extras:
 class Composer:
     """Makes the HTTP requests of one endpoint."""
 
-    __slots__ = ("_client", "_labels", "_templatable", "_templates")
+    __slots__ = ("_client", "_held", "_labels", "_made_for", "_templatable", "_templates")
 
     def __init__(self, client: AsyncOpenAI, labels: Labels) -> None:
         self._client = client
         self._labels = labels
+        self._made_for: tuple[Any, ...] = ()
+        self._held: tuple[Any, ...] = ()
         self._templates: dict[Any, httpx2.Request] = {}
         http: Any = client._client  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._templatable = is_httpx2_async_client(http) and client._api_key_provider is None  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
@@ -83,22 +85,31 @@ class Composer:
         return ENCODER.encode(self._labels.on(dialect.outgoing(body), dialect)).encode()
 
     def _from_template(self, path: str, content: bytes, extras: Extras) -> httpx2.Request:
-        client = self._client
-        key = (
-            path, extras.headers, _plain(extras.timeout), client.api_key, client._base_url, _plain(client.timeout),  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-            client.organization, client.project, tuple(client._custom_headers.items()),  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        )  # fmt: skip
-        template = self._templates.get(key)
+        self._forget_if_changed()
+        template = self._templates.get(self._kind(path, extras))
         if template is None:
             template = self._build(_options(path, {}, extras))
             if len(self._templates) >= MOST_TEMPLATES:
                 self._templates.clear()
-            self._templates[key] = template
+            self._templates[self._kind(path, extras)] = template
         headers = template.headers.copy()
         headers["Content-Length"] = str(len(content))
         return httpx2.Request(
             "POST", template.url, headers=headers, content=content, extensions=template.extensions
         )
+
+    def _kind(self, path: str, extras: Extras) -> tuple[Any, ...]:
+        # Never kept in a variable: headers may hold a key, and variables show in tracebacks.
+        return (path, extras.headers, _plain(extras.timeout), _plain(self._client.timeout))
+
+    def _forget_if_changed(self) -> None:
+        """Templates hold the client's key, address and headers: they go when those change."""
+        client: Any = self._client
+        parts = (client._base_url, client.organization, client.project)  # noqa: SLF001
+        if parts != self._made_for or self._held != (client.api_key, client._custom_headers):  # noqa: SLF001
+            self._templates.clear()
+            self._made_for = parts
+            self._held = (client.api_key, dict(client._custom_headers))  # noqa: SLF001
 
     async def _ordinary(self, view: RequestView, dialect: Dialect, extras: Extras) -> Any:
         """The SDK's own way: callable keys, extra query and body, other HTTP clients."""
@@ -117,7 +128,7 @@ class Composer:
 
 def _plain(timeout: Any) -> Any:
     """A timeout as something that can be a dictionary's key."""
-    return tuple(timeout.as_dict().values()) if isinstance(timeout, httpx2.Timeout) else timeout
+    return tuple(timeout.as_dict().values()) if hasattr(timeout, "as_dict") else timeout
 
 
 def _options(path: str, body: Mapping[str, Any], extras: Extras) -> FinalRequestOptions:

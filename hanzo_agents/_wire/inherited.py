@@ -20,6 +20,7 @@ class Inherited:
         insecure: plain http to other machines is permitted.
         owns_http: the HTTP client is ours to close.
         single: every call is exactly one request.
+        away: the client is a copy for another address: organization and project stay at home.
     """
 
     stack: Stack
@@ -29,6 +30,7 @@ class Inherited:
     insecure: bool
     owns_http: bool
     single: bool = False
+    away: bool = False
 
     def with_retries(self, max_retries: int) -> Inherited:
         """As `with_options(max_retries=...)` asks: 0 is exactly one request, more replaces the Retry there is."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from openai import NotGiven, Omit, not_given
 
 from hanzo_agents._wire.compose import Extras
+from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,6 +73,8 @@ def _plain_headers(headers: Any) -> tuple[tuple[str, str], ...] | None:
     for name, value in headers.items():
         if not isinstance(value, str) or name.lower().startswith(_RAW):
             return None
+        if not value.isascii():
+            raise ConfigError(f"extra_headers: {name} has characters that a header cannot carry")
     return tuple(headers.items())
 
 

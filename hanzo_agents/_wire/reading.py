@@ -51,7 +51,10 @@ async def read_body(response: Any, limit: int) -> bytes:
             await response.aclose()
             raise ResponseTooLarge(f"the reply exceeds {limit} bytes", code="response_too_large")
         parts.append(part)
-    return b"".join(parts)
+    whole = b"".join(parts)
+    # As `aread` leaves it, so that a raw response can be read again.
+    response._content = whole  # noqa: SLF001
+    return whole
 
 
 async def byte_chunks(response: Any, limit: int) -> AsyncIterator[bytes]:
@@ -93,7 +96,9 @@ class Parser:
         if value is None:
             value = self._lenient_value(kind, response, content)
         elif value.model_extra and value.model_extra.get("error"):
-            raise reported_error(value.model_extra["error"], self._secrets, response.headers.get("x-request-id"))
+            raise reported_error(
+                value.model_extra["error"], self._sent_with(response), response.headers.get("x-request-id")
+            )
         try:
             dialect.check(value, view)
         except InvalidResponse as error:
@@ -106,23 +111,27 @@ class Parser:
         if data is _NOT_JSON:
             raise not_an_answer(
                 "the reply is not JSON" if content.strip() else "the reply is empty",
-                response, content, self._secrets,
+                response, content, self._sent_with(response),
             )  # fmt: skip
         if not isinstance(data, dict):
-            raise not_an_answer("the reply is not a JSON object", response, content, self._secrets)
+            raise not_an_answer("the reply is not a JSON object", response, content, self._sent_with(response))
         if error := as_dict(data).get("error"):  # pyright: ignore[reportUnknownArgumentType]
-            raise reported_error(error, self._secrets, response.headers.get("x-request-id"))
+            raise reported_error(error, self._sent_with(response), response.headers.get("x-request-id"))
         value = self._construct(kind, data, response)
         self._lenient.add(kind)
         return value
+
+    def _sent_with(self, response: Any) -> Secrets:
+        return self._secrets.sent_with(response.request)
 
     def _construct(self, kind: type[Any], data: Any, response: Any) -> Any:
         return self._client._process_response_data(data=data, cast_to=kind, response=response)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     def _identify(self, error: InvalidResponse, response: Any, content: bytes) -> None:
-        self._secrets.scrub_error(error)
+        secrets = self._sent_with(response)
+        secrets.scrub_error(error)
         error.request_id = error.request_id or response.headers.get("x-request-id")
-        error.body = error.body or self._secrets.excerpt(content)
+        error.body = error.body or secrets.excerpt(content)
 
     def event(self, dialect: Dialect, data: str, response: Any) -> Any:
         """Parse one event of a stream.
@@ -141,10 +150,14 @@ class Parser:
         if parsed is _NOT_JSON:
             raise truncated("an event of the stream is not whole JSON", _id(response))
         if not isinstance(parsed, dict):
-            raise not_an_answer("an event of the stream is no object", response, data.encode(), self._secrets)
+            raise not_an_answer(
+                "an event of the stream is no object", response, data.encode(), self._sent_with(response)
+            )
         fields = as_dict(parsed)  # pyright: ignore[reportUnknownArgumentType]
-        if fields.get("error") and fields.get("type") not in {"response.failed", "error"}:
-            raise reported_error(fields["error"], self._secrets, _id(response))
+        if fields.get("error") and fields.get("type") != "response.failed":
+            raise reported_error(fields["error"], self._sent_with(response), _id(response))
+        if fields.get("type") == "error" and "choices" not in fields and dialect.path != "/responses":
+            raise reported_error(fields, self._sent_with(response), _id(response))
         if kind is None:
             kind = dialect.event_type(fields)
         elif '"error"' not in data:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Secrets"]
 
+CREDENTIALS = ("authorization", "proxy-authorization", "api-key", "x-api-key", "cookie")
 MASK = "***"
 SHORTEST = 6
 """Shorter keys are placeholders of test servers; removing them would mangle ordinary words."""
@@ -23,17 +24,30 @@ class Secrets:
     Args:
         current: gives the key in use; it is asked whenever something is scrubbed, as a key may change.
         keys: further ones.
+        request: a request whose own credentials are secret too.
     """
 
-    __slots__ = ("_current", "_given")
+    __slots__ = ("_current", "_given", "_request")
 
-    def __init__(self, *keys: str | None, current: Callable[[], str | None] | None = None) -> None:
+    def __init__(
+        self, *keys: str | None, current: Callable[[], str | None] | None = None, request: Any = None
+    ) -> None:
         self._given = keys
         self._current = current
+        self._request = request
+
+    def sent_with(self, request: Any) -> Secrets:
+        """These, and the credentials that a request carried: a key may have changed since, or be the caller's."""
+        return Secrets(*self._given, current=self._current, request=request)
 
     @property
     def _keys(self) -> tuple[str, ...]:
-        keys = self._given if self._current is None else (*self._given, self._current())
+        keys = [*self._given]
+        if self._current is not None:
+            keys.append(self._current())
+        if self._request is not None:
+            values = [self._request.headers.get(name) for name in CREDENTIALS]
+            keys += [value.rpartition(" ")[2] for value in values if value]
         return tuple(key for key in keys if key is not None and len(key) >= SHORTEST)
 
     def scrub(self, text: str) -> str:

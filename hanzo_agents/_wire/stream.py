@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx2
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from hanzo_agents._wire.redact import Secrets
 
 __all__ = ["EventReader", "HanzoStream", "close_response"]
+
+GRACE = 2.0
+"""Seconds to wait for what may follow a whole answer (usage, the end of the body) on an open connection."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -106,12 +111,15 @@ class EventReader:
         chunks = self._hear()
         failure: Exception
         try:
-            async for event in SSEDecoder().aiter_bytes(chunks):
+            events = SSEDecoder().aiter_bytes(chunks)
+            while (event := await self._next(events)) is not None:
                 data = event.data
                 if data.startswith("[DONE]"):
-                    # The rest must be read, or the connection cannot be used again.
-                    async for _ in chunks:
-                        pass
+                    # The rest must be read, or the connection cannot be used again; but nobody waits for it.
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(GRACE):
+                            async for _ in chunks:
+                                pass
                     return
                 if data:
                     yield data
@@ -123,6 +131,16 @@ class EventReader:
             return
         # Raised out here, so that the transport's error, whose frames hold the key, is not its context.
         raise failure
+
+    async def _next(self, events: AsyncIterator[Any]) -> Any:
+        """The next event; None at the end, or when the answer is whole and nothing more comes."""
+        try:
+            if not self._check.complete:
+                return await anext(events)
+            async with asyncio.timeout(GRACE):
+                return await anext(events)
+        except (StopAsyncIteration, TimeoutError):
+            return None
 
     @property
     def _id(self) -> str | None:

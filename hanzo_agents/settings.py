@@ -67,7 +67,7 @@ class Settings(BaseModel):
         Raises:
             ConfigError: something is missing, is no URL, or key and URL come from different sources.
         """
-        environment = {name: value for name in (URL, KEY, MODEL) if (value := os.environ.get(name))}
+        environment = {name: value for name in (URL, KEY, MODEL) if (value := os.environ.get(name, "").strip())}
         file = _read(env_file) if env_file is not None else {}
         url, key = _pair(_given("base_url", base_url), _given("api_key", api_key), environment, file)
         return cls(
@@ -125,7 +125,10 @@ def _read(env_file: str | Path) -> dict[str, str]:
     if not Path(env_file).is_file():
         raise ConfigError(f"env_file: expected an existing file, got {str(env_file)!r}")
     # The file's own references are not expanded: they would mix in the environment.
-    values = dotenv_values(env_file, interpolate=False)
+    try:
+        values = dotenv_values(env_file, interpolate=False)
+    except UnicodeDecodeError:
+        raise ConfigError("env_file: expected UTF-8 text") from None
     return {name: value for name in (URL, KEY, MODEL) if (value := values.get(name))}
 
 
@@ -135,8 +138,12 @@ def checked_url(name: str, url: str, *, allow_insecure: bool) -> str:
     Raises:
         ConfigError: it is none, holds credentials, or is plain http to another machine.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port, httpx2.URL(url)
+    except (ValueError, httpx2.InvalidURL):
+        parts = urlsplit("")
+    if " " in url or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError(f"{name}: expected http(s)://host..., got {_shown(url)}")
     if parts.username is not None or parts.password is not None:
         raise ConfigError(f"{name}: expected a URL without a user or password in it; use api_key")

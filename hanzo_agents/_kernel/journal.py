@@ -159,6 +159,8 @@ class Journal:
     def cost(self) -> Cost:
         """All attempts together; unknown as soon as one that was sent is unknown."""
         costs = [a.cost for a in self.attempts if a.sent]
+        if self.attempts and not costs:
+            return Cost(Decimal(0), "reported")
         if not costs or any(c.amount is None for c in costs):
             return Cost()
         total = sum((c.amount for c in costs if c.amount is not None), Decimal(0))

@@ -71,6 +71,13 @@ class Stack:
         for outer, inner, why in _misplaced(policies):
             warnings.warn(f"Stack: {outer} stands outside {inner}: {why}", StackWarning, stacklevel=2)
 
+    @classmethod
+    def silently(cls, policies: Iterable[Policy]) -> Stack:
+        """A stack made of one that has been checked already: what is wrong with it has been said."""
+        stack = cls()
+        stack.policies = tuple(policies)
+        return stack
+
     def bind(self, send: Send) -> Send:
         """The whole stack as one service around `send`."""
         for policy in reversed(self.policies):
@@ -100,11 +107,11 @@ def arrange(
             with an explicit `Stack`).
     """
     if isinstance(policies, Stack):
-        return Stack(*extra, *policies.policies) if (extra := tuple(extra)) else policies
+        return Stack.silently((*extra, *policies.policies)) if (extra := tuple(extra)) else policies
     given = _listed(policies)
     chosen: list[Policy] = [] if policies is not None and not given else _merged(default, given)
     for policy in extra:
-        if any(type(policy) is type(other) for other in chosen):
+        if any(isinstance(other, type(policy)) for other in chosen):
             raise ConfigError(f"fallbacks: policies already hold a {_name(policy)}; give one of the two")
         chosen.append(policy)
     chosen.sort(key=_place)
@@ -128,8 +135,8 @@ def _listed(policies: Iterable[Policy] | None) -> list[Policy]:
 
 
 def _merged(default: Iterable[Policy], given: list[Policy]) -> list[Policy]:
-    kinds = {type(policy) for policy in given}
-    return [*(policy for policy in default if type(policy) not in kinds), *given]
+    # A subclass stands for what it derives from.
+    return [*(d for d in default if not any(isinstance(policy, type(d)) for policy in given)), *given]
 
 
 def _layer(policy: Policy, send: Send) -> Send:
@@ -163,7 +170,7 @@ _TOGETHER = {
     (Place.RATE_LIMIT, Place.RETRY): "retries pass the limiter uncounted",
     (Place.RATE_LIMIT, Place.CACHE): "cache hits wait for the limiter",
     (Place.BUDGET, Place.CACHE): "cache hits are reserved as if they cost",
-    (Place.RETRY, Place.FALLBACK): "every retry walks the whole chain",
+    (Place.RETRY, Place.FALLBACK): "a chain that failed is not walked again",
     (Place.RETRY, Place.DEADLINE): "every retry gets a deadline of its own",
 }
 

@@ -46,6 +46,8 @@ class Exchange:
     dialect: Dialect
     extras: Extras
     stream: bool
+    opened: list[Reply] = field(default_factory=list["Reply"], compare=False)
+    """The replies of this call so far, so that none is left behind should a policy fail after it has one."""
 
 
 @dataclass(slots=True)

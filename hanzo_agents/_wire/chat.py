@@ -120,6 +120,8 @@ class _Chat:
             message = getattr(choice, "message", None)
             if message is None:
                 raise InvalidResponse("a choice of the reply has no message", code="no_message")
+            if not isinstance(message.content, str | None):
+                raise InvalidResponse("the content of the reply is no text", code="invalid_response")
             calls = getattr(message, "tool_calls", None)
             if calls:
                 if choice.finish_reason == "length" and truncated_arguments(calls):

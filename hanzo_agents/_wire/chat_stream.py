@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from openai.types import CompletionUsage
+from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
 from hanzo_agents._wire.facts import usage_of
 from hanzo_agents._wire.failures import truncated
@@ -81,6 +82,10 @@ class ChatEvents:
 
     def _choice(self, choice: Any) -> bool:
         delta = getattr(choice, "delta", None)
+        if not isinstance(getattr(choice, "index", None), int):
+            choice.index = 0
+        if delta is None and getattr(choice, "message", None):
+            raise InvalidResponse("a chunk of the stream holds a message and no delta", code="invalid_response")
         useful = False
         if delta is not None:
             if content := delta.content:
@@ -111,6 +116,8 @@ class ChatEvents:
                 code="tool_arguments_truncated",
             )
         if late := calls.finish():
+            if choice.delta is None:
+                choice.delta = ChoiceDelta()
             choice.delta.tool_calls = [*(choice.delta.tool_calls or ()), *late]
 
     def _with_usage(self, event: ChatCompletionChunk) -> list[ChatCompletionChunk]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from openai.types import CreateEmbeddingResponse
 from openai.types.create_embedding_response import Usage as EmbeddingUsage
 
+from hanzo_agents._kernel.shapes import as_list
 from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
@@ -79,6 +81,14 @@ class _Embeddings:
         data = getattr(value, "data", None)
         if not isinstance(data, list) or not data:
             raise InvalidResponse("the reply has no embeddings", code="no_embeddings")
+        for item in as_list(value.data):
+            vector = getattr(item, "embedding", None)
+            if (
+                not vector
+                or not isinstance(vector, list | str)
+                or (isinstance(vector, str) and not _base64(vector))
+            ):
+                raise InvalidResponse("an embedding of the reply is no vector", code="no_embeddings")
 
     def events(self, view: RequestView, estimate: Callable[[str], Usage]) -> EventCheck:
         raise InvalidResponse("embeddings do not stream", code="no_stream")
@@ -96,6 +106,13 @@ class _Embeddings:
 
     def output_text(self, value: Any) -> str:
         return ""
+
+
+def _base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
 
 
 EMBEDDINGS = _Embeddings()

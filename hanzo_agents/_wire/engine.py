@@ -88,6 +88,7 @@ class Engine:
         try:
             reply = await self._service(call)
         except BaseException as error:
+            await _leave(call.payload.opened)
             journal.close(clock.now(), error)
             raise
         reply.on_settled(lambda settled: journal.close(clock.now(), settled.error))
@@ -96,12 +97,16 @@ class Engine:
     async def _send(self, call: Call) -> Reply:
         exchange: Exchange = call.payload
         if call.target.base_url is None:
-            return await self._home.attempt(call, exchange)
+            reply = await self._home.attempt(call, exchange)
+            exchange.opened.append(reply)
+            return reply
         # Headers, query and labels of the caller are for home: they may hold its key. Away gets only the body.
         exchange = replace(exchange, extras=exchange.extras.away())
         view: RequestView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
         call = replace(call, view=exchange.dialect.view(view.body))
-        return await self._endpoint(call.target).attempt(call, exchange)
+        reply = await self._endpoint(call.target).attempt(call, exchange)
+        exchange.opened.append(reply)
+        return reply
 
     def _endpoint(self, target: Target) -> Endpoint:
         assert target.base_url is not None
@@ -117,6 +122,13 @@ class Engine:
         if target is None:
             target = self._targets[model] = Target(model or None)
         return target
+
+
+async def _leave(replies: list[Reply]) -> None:
+    """Close the streams of a call that nobody will read."""
+    for reply in replies:
+        if reply.settled is None:
+            await reply.value.close()
 
 
 def _refuse_foreign(targets: Any) -> None:

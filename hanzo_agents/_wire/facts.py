@@ -67,8 +67,8 @@ def usage_of(raw: Any) -> Usage | None:
 
 def _count(*values: Any) -> int | None:
     for value in values:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value if value >= 0 else None
+        if value is not None:
+            return value if type(value) is int and value >= 0 else None
     return None
 
 

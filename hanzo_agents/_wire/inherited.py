@@ -40,7 +40,7 @@ class Inherited:
             replace(policy, attempts=max_retries + 1) if isinstance(policy, Retry) else policy
             for policy in self.stack.policies
         )
-        return replace(self, stack=Stack(*policies), single=False)
+        return replace(self, stack=Stack.silently(policies), single=False)
 
     def bare(self) -> Inherited:
         """For an endpoint that is only a target of ours: its calls come through our stack already."""

@@ -17,6 +17,7 @@ from hanzo_agents._kernel.stack import Stack
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal
 from hanzo_agents._wire.failures import connection_error, redirected, status_error
+from hanzo_agents.errors import HanzoError, InvalidResponse
 from hanzo_agents.policies.classify import not_sent
 from hanzo_agents.policies.deadline import Deadline
 from hanzo_agents.policies.retry import Retry
@@ -53,8 +54,8 @@ class PlainRequests:
 
     def __init__(self, stack: Stack, *, single: bool) -> None:
         kept = [policy for policy in stack.policies if isinstance(policy, Deadline | Retry)]
-        self._reading = Stack(*kept)
-        self._writing = Stack(*(_only_unsent(policy) for policy in kept))
+        self._reading = Stack.silently(kept)
+        self._writing = Stack.silently(map(_only_unsent, kept))
         self._single = single
 
     async def run(self, method: str, path: str, request: Callable[[], Awaitable[Any]]) -> Any:
@@ -102,6 +103,10 @@ async def scrubbed(client: openai.AsyncOpenAI, secrets: Secrets, request: Callab
             if response.status_code < 400
             else status_error(client, response, response.content, secrets)
         )
+    except HanzoError:
+        raise
+    except (AttributeError, ValueError):
+        failure = InvalidResponse("the reply does not have the shape of an answer", code="invalid_response")
     except openai.APIConnectionError as error:
         failure = connection_error(error.__cause__ or error, error.request, secrets)  # type: ignore[arg-type]
     raise failure

@@ -11,7 +11,11 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from openai.types.chat import ChatCompletionMessageFunctionToolCall
 from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCall, ChoiceDeltaToolCallFunction
+from openai.types.chat.chat_completion_message_function_tool_call import Function
+
+from hanzo_agents._kernel.shapes import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +37,8 @@ def mend_calls(calls: Sequence[Any], *, taken: set[str]) -> list[Any]:
     """
     kept: list[Any] = []
     by_id: dict[str, tuple[str, str]] = {}
-    for call in calls:
+    for given in calls:
+        call = _function_call(given)
         payload = _payload(call)
         original = call.id or ""
         if original and by_id.get(original) == payload:
@@ -43,6 +48,21 @@ def mend_calls(calls: Sequence[Any], *, taken: set[str]) -> list[Any]:
         by_id.setdefault(original, payload)
         kept.append(call)
     return kept
+
+
+def _function_call(call: Any) -> Any:
+    """The call as the SDK knows it: some providers leave the type out, or number their calls."""
+    function = getattr(call, "function", None)
+    if function is None:
+        return call
+    if call.type != "function":
+        fields = as_dict(function) or {"name": function.name, "arguments": function.arguments}
+        call = ChatCompletionMessageFunctionToolCall.construct(
+            id=call.id, type="function", function=Function.construct(**fields)
+        )
+    if call.id is not None and not isinstance(call.id, str):
+        call.id = str(call.id)
+    return call
 
 
 def truncated_arguments(calls: Sequence[Any]) -> bool:
@@ -71,9 +91,10 @@ def _whole(arguments: str) -> bool:
 
 def _begins_another(call: ChoiceDeltaToolCall, slot: _Slot) -> bool:
     """Whether a delta with the index of a call, or without any, opens another call all the same."""
-    if call.id and slot.original:
-        return call.id != slot.original
     name = call.function.name if call.function is not None else None
+    if call.id and slot.original:
+        # Some send a new id with every delta of one call; only a name begins another.
+        return call.id != slot.original and bool(name or _whole(slot.payload[1]))
     # Without ids to go by: another name, or the same one again after arguments that are whole.
     return bool(name and slot.name) and (name != slot.name or _whole(slot.payload[1]))
 
@@ -128,6 +149,8 @@ class StreamedCalls:
         wire_index: Any = call.index
         if not isinstance(wire_index, int):
             wire_index = -1
+        if call.id is not None and not isinstance(call.id, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            call.id = str(call.id)
         slot = self._routes.get(wire_index)
         if slot is None or _begins_another(call, slot):
             slot = self._routes[wire_index] = self._open(call.id or "", wire_index)

@@ -17,6 +17,8 @@ from urllib import request as urllib_request
 import httpx2
 from typing_extensions import override
 
+from hanzo_agents.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
@@ -41,7 +43,9 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
     def __init__(
         self, *, proxy: str | None = None, verify: ssl.SSLContext | bool = True, cert: str | None = None
     ) -> None:
-        self._proxy = proxy
+        if proxy is not None and not isinstance(proxy, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"proxy: expected a URL, got {type(proxy).__name__}")
+        self._proxy = _with_scheme(proxy) if proxy else None
         self._environment = {} if proxy else urllib_request.getproxies_environment()
         self._verify = verify
         self._cert = cert
@@ -90,7 +94,8 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
         bypass: Callable[..., int] = urllib_request.proxy_bypass_environment  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
         if bypass(host, self._environment):
             return None
-        return self._environment.get(scheme) or self._environment.get("all")
+        found = self._environment.get(scheme) or self._environment.get("all")
+        return _with_scheme(found) if found else None
 
     @override
     async def aclose(self) -> None:
@@ -130,6 +135,22 @@ class _Pools:
 
     async def aclose(self) -> None:
         await self._life.aclose()
+
+
+def _with_scheme(proxy: str) -> str:
+    """A proxy's URL; a bare `host:port`, as the variables often have it, means http.
+
+    Raises:
+        ConfigError: it is none, or a kind that needs another package.
+    """
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        parsed = httpx2.URL("")
+    if parsed.scheme not in {"http", "https"} or not parsed.host or " " in url:
+        raise ConfigError("proxy: expected http(s)://host:port, got something else")
+    return url
 
 
 def is_loopback(host: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
 
 import httpx2
 import openai
@@ -197,7 +197,11 @@ class HanzoModelProvider(ModelProvider):
 
     async def list_models(self) -> list[str]:
         """The names of the models that the router offers."""
-        return [model.id for model in (await self._client.models.list()).data]
+        page: Any = await self._client.models.list()
+        names = [getattr(model, "id", None) for model in getattr(page, "data", None) or ()]
+        if not names or not all(isinstance(name, str) for name in names):
+            raise InvalidResponse("the router's list of models is none", code="invalid_response")
+        return cast("list[str]", names)
 
     @override
     async def aclose(self) -> None:

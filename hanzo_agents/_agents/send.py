@@ -11,9 +11,10 @@ from hanzo_agents._kernel.journal import Attempt, Cost, Journal, Usage
 from hanzo_agents._kernel.primed import Primed
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.tracking import track_only
+from hanzo_agents._wire.call_ids import CallIds
 from hanzo_agents._wire.engine import spare_stands_by
 from hanzo_agents._wire.facts import estimate_tokens
-from hanzo_agents._wire.responses_stream import ResponseEvents, mend_output
+from hanzo_agents._wire.responses_stream import ResponseEvents
 from hanzo_agents.errors import InvalidResponse, Refused
 from hanzo_agents.policies.classify import not_sent, status_of
 
@@ -63,7 +64,7 @@ async def _value(model: Model, call: Call, record: Attempt, legs: list[Journal])
         response = await view.get_response(model)
     if not response.output:
         raise InvalidResponse("the model's response has no output", code="empty_reply")
-    mend_output(response.output, view.tool_call_ids(), {})
+    CallIds(view.tool_call_ids).mend_output(response.output)
     usage = response.usage
     record.usage = Usage(usage.input_tokens, usage.output_tokens) if usage.total_tokens else None
     record.request_id = response.request_id

@@ -28,7 +28,7 @@ def status_error(
     client: openai.AsyncOpenAI, response: httpx2.Response, content: bytes, secrets: Secrets
 ) -> openai.APIStatusError:
     """The SDK's own error for a bad status, around a copy of the response without secrets."""
-    text = secrets.scrub(content.decode("utf-8", "replace"))
+    text = _scrubbed(content, secrets)
     # As bytes: a header may hold anything, also what no encoding explains.
     headers = [
         (name, secrets.scrub(value.decode("latin-1")).encode("latin-1"))
@@ -41,6 +41,13 @@ def status_error(
     error = client._make_status_error_from_response(copy)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     error.__traceback__ = None
     return error
+
+
+def _scrubbed(content: bytes, secrets: Secrets) -> str:
+    try:
+        return json.dumps(secrets.scrub_json(json.loads(content)), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return secrets.scrub(content.decode("utf-8", "replace"))
 
 
 def connection_error(error: Exception, request: Any, secrets: Secrets) -> openai.APIConnectionError:
@@ -73,7 +80,7 @@ def redirected(response: httpx2.Response) -> InvalidResponse:
 
 def not_an_answer(why: str, response: Any, content: bytes, secrets: Secrets) -> InvalidResponse:
     """A success status around something that is no answer."""
-    kind = response.headers.get("content-type", "none")
+    kind = secrets.scrub(response.headers.get("content-type", "none"))
     return InvalidResponse(
         f"{why} (content-type: {kind})",
         code="invalid_response",
@@ -92,7 +99,7 @@ def reported_error(error: object, secrets: Secrets, request_id: str | None = Non
     fields: Mapping[str, Any] = cast("Mapping[str, Any]", error) if isinstance(error, dict) else {}
     message = fields.get("message") or fields.get("detail") or (error if isinstance(error, str) else None)
     if not isinstance(message, str):
-        message = json.dumps(error, default=str)[:200]
+        message = json.dumps(secrets.scrub_json(error), default=str)[:200]
     code = fields.get("code")
     status = next((s for s in map(_status, (code, fields.get("status"), fields.get("type"))) if s), None)
     text_code = code if isinstance(code, str) else fields.get("type")
@@ -101,7 +108,7 @@ def reported_error(error: object, secrets: Secrets, request_id: str | None = Non
         status_code=status,
         code=secrets.scrub(text_code) if isinstance(text_code, str) else None,
         request_id=request_id,
-        body=secrets.scrub(json.dumps(error, default=str))[:200],
+        body=json.dumps(secrets.scrub_json(error), default=str)[:200],
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from hanzo_agents._kernel.shapes import as_dict, as_list
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,6 +61,14 @@ class Secrets:
             if digest in text:
                 text = text.replace(digest, MASK)
         return text
+
+    def scrub_json(self, value: Any) -> Any:
+        """Parsed JSON without the keys: in the text they may be escaped beyond recognition."""
+        if isinstance(value, str):
+            return self.scrub(value)
+        if isinstance(value, dict):
+            return {self.scrub(str(name)): self.scrub_json(part) for name, part in as_dict(value).items()}  # pyright: ignore[reportUnknownArgumentType]
+        return [self.scrub_json(part) for part in as_list(value)] if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType]
 
     def excerpt(self, content: bytes, limit: int = 200) -> str:
         """The start of a body, readable and scrubbed."""

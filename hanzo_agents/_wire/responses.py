@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from openai.types.responses import Response, ResponseUsage
 
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
+from hanzo_agents._wire.call_ids import CallIds, refuse_cut_calls
 from hanzo_agents._wire.chat import takes_reasoning_settings
 from hanzo_agents._wire.failures import reported_error
 from hanzo_agents._wire.redact import Secrets
-from hanzo_agents._wire.responses_stream import ResponseEvents, event_class, mend_output
+from hanzo_agents._wire.responses_stream import ResponseEvents, event_class
 from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from hanzo_agents._wire.dialect import EventCheck, RequestView
 
 __all__ = ["RESPONSES", "ResponsesView"]
+
+_OWN_IDS = frozenset({"message", "function_call", "function_call_output"})
+"""Items whose id only their provider knows; other ids are named by later items."""
 
 _STATE = ("previous_response_id", "conversation", "prompt", "background")
 
@@ -71,7 +75,8 @@ class ResponsesView:
 
     @property
     def stateful(self) -> bool:
-        return any(self.body.get(name) for name in _STATE)
+        references = any(item.get("type") == "item_reference" for item in self.messages)
+        return references or any(self.body.get(name) for name in _STATE)
 
     def with_model(self, model: str | None) -> ResponsesView:
         body = dict(self.body)
@@ -96,7 +101,9 @@ def _without_foreign_state(items: list[Any]) -> list[Any]:
     """History for another provider: its own item ids and (encrypted) reasoning mean nothing there."""
     kept = [item for item in items if as_dict(item).get("type") != "reasoning"]
     return [
-        {key: value for key, value in fields.items() if key != "id"} if (fields := as_dict(item)) else item
+        {key: value for key, value in fields.items() if key != "id"}
+        if (fields := as_dict(item)).get("type", "message") in _OWN_IDS
+        else item
         for item in kept
     ]
 
@@ -125,7 +132,8 @@ class _Responses:
         if not output and status == "completed":
             raise InvalidResponse("the reply is complete and empty", code="empty_reply")
         assert isinstance(view, ResponsesView)
-        mend_output(as_list(value.output), view.tool_call_ids(), {})
+        refuse_cut_calls(value)
+        CallIds(view.tool_call_ids).mend_output(as_list(value.output))
 
     def events(self, view: RequestView, estimate: Callable[[str], Usage]) -> EventCheck:
         assert isinstance(view, ResponsesView)

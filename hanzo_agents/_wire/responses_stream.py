@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from openai.types.responses import ResponseStreamEvent
 
+from hanzo_agents._wire.call_ids import CallIds, refuse_cut_calls
 from hanzo_agents._wire.facts import usage_of
 from hanzo_agents._wire.failures import reported_error, truncated
 from hanzo_agents._wire.redact import Secrets
-from hanzo_agents._wire.tool_calls import fresh_id
 from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hanzo_agents._kernel.journal import Usage
 
-__all__ = ["ResponseEvents", "event_class", "mend_output"]
+__all__ = ["ResponseEvents", "event_class"]
 
 _HELD = frozenset(
     {
@@ -58,19 +58,6 @@ def event_class(data: Mapping[str, Any] | str) -> type[Any] | None:
     return _classes().get(data.get("type") or "")
 
 
-def mend_output(output: list[Any], taken: set[str], mended: dict[int, str]) -> None:
-    """Give every function call of an output an id of its own, the same as its events had (`mended`)."""
-    seen: set[str] = set()
-    for index, item in enumerate(output):
-        if getattr(item, "type", None) != "function_call":
-            continue
-        if index in mended:
-            item.call_id = mended[index]
-        elif not item.call_id or item.call_id in taken or item.call_id in seen:
-            item.call_id = fresh_id()
-        seen.add(item.call_id)
-
-
 class ResponseEvents:
     """Follows the events of one stream.
 
@@ -86,9 +73,7 @@ class ResponseEvents:
         "_estimate",
         "_ids",
         "_inject",
-        "_seen_ids",
         "_seen_items",
-        "_taken",
         "_text",
         "raw_usage",
         "usage",
@@ -99,11 +84,9 @@ class ResponseEvents:
     ) -> None:
         self.usage: Usage | None = None
         self.raw_usage: Any = None
-        self._taken = taken
         self._estimate = estimate
         self._inject = inject
-        self._ids: dict[int, str] = {}
-        self._seen_ids: set[str] = set()
+        self._ids = CallIds(taken)
         self._text: list[str] = []
         self._ended = False
         self._begun = False
@@ -135,19 +118,15 @@ class ResponseEvents:
         item = event.item
         kind = getattr(item, "type", None)
         if kind == "function_call":
-            index = event.output_index
-            if index not in self._ids:
-                bad = not item.call_id or item.call_id in self._seen_ids or item.call_id in self._taken()
-                self._ids[index] = fresh_id() if bad else item.call_id
-                self._seen_ids.add(item.call_id)
-            item.call_id = self._ids[index]
+            self._ids.mend_item(item, event.output_index)
         return event.type.endswith(".done") or kind not in _HELD_ITEMS
 
     def _finish(self, response: Any) -> None:
         if not response.output and not self._seen_items and not self._text and response.status == "completed":
             raise InvalidResponse("the reply is complete and empty", code="empty_reply")
         self._ended = True
-        mend_output(response.output, self._taken(), self._ids)
+        refuse_cut_calls(response)
+        self._ids.mend_output(response.output)
         self.raw_usage = response.usage
         self.usage = usage_of(self.raw_usage)
         if self.usage is None:

@@ -20,7 +20,7 @@ from hanzo_agents._kernel.shapes import as_dict
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["StreamedCalls", "fresh_id", "mend_calls", "truncated_arguments"]
+__all__ = ["StreamedCalls", "fresh_id", "mend_calls", "truncated_arguments", "truncated_arguments_of"]
 
 
 def fresh_id() -> str:
@@ -79,6 +79,11 @@ def _payload(call: Any) -> tuple[str, str]:
         # Some providers send the arguments as an object; null means none.
         function.arguments = "" if function.arguments is None else json.dumps(function.arguments)
     return (str(function.name), function.arguments)
+
+
+def truncated_arguments_of(arguments: str) -> bool:
+    """Whether the arguments of a call are not whole JSON."""
+    return not _whole(arguments)
 
 
 def _whole(arguments: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -48,11 +49,13 @@ def chat(*, connection: Connection, prompt: tuple[str, ...], system: str | None)
 
 def _converse(talk: _Talk, runner: asyncio.Runner, connection: Connection) -> None:
     """Ask and answer until the person leaves. What fails is said, and the conversation goes on."""
+    with suppress(ImportError):  # some builds of Python have none
+        import readline  # noqa: F401 - it gives `input` its line editing and history
     click.echo(f"{printable(talk.model)} at {address(talk.provider)}. Ctrl-C stops an answer, Ctrl-D leaves.")
     while True:
         try:
-            question = click.prompt(">", prompt_suffix=" ", default="", show_default=False).strip()
-        except click.Abort:
+            question = input("> ").strip()
+        except (EOFError, KeyboardInterrupt):
             click.echo()
             return
         if not question:

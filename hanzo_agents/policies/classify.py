@@ -25,7 +25,11 @@ _REPEATING = frozenset({"tool_arguments_truncated", "response_too_large"})
 _FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
 _SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _OVERFLOW_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
-_OVERFLOW_WORDS = ("context length", "context_length", "context window", "maximum context", "too many tokens")
+_OVERFLOW_WORDS = (
+    "context length", "context_length", "context window", "contextwindowexceeded", "maximum context",
+    "too many tokens", "prompt is too long", "input is too long", "exceeds the maximum number of tokens",
+    "reduce the length",
+)  # fmt: skip
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"})
 """By name: httpx and its continuation httpx2 have the same classes twice."""
@@ -117,7 +121,9 @@ def retry_after(error: BaseException, *, now: float) -> float | None:
         if (text := _header(error, f"{prefix}retry-after-ms")) and (ms := _number(text)) is not None:
             return ms / 1000
         if text := _header(error, f"{prefix}retry-after"):
-            value = _number(text)
+            # Two headers are joined by a comma: the longer wait satisfies both.
+            numbers = [n for part in text.split(",") if (n := _number(part.strip())) is not None]
+            value = max(numbers, default=None)
             if value is None:
                 value = _until_date(text, now)
             if value is not None:

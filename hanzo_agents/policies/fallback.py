@@ -95,7 +95,12 @@ class Fallback:
         seen: set[tuple[object, ...]] = set()
         for target in (call.target, *self.to):
             assert isinstance(target, Target)
-            key = (target.model, target.base_url, target.api_key, tuple((target.headers or {}).items()))
+            key = (
+                id(target.model) if target.foreign else target.model,
+                target.base_url,
+                target.api_key,
+                tuple((target.headers or {}).items()),
+            )
             if key not in seen:
                 seen.add(key)
                 chain.append(target)

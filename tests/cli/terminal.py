@@ -60,3 +60,17 @@ class Terminal:
     def ends(self):
         """Wait for the end, and return the exit code."""
         return self._command.wait(_PATIENCE)
+
+    def ends_at(self, keys):
+        """Press keys until it ends, and return the exit code.
+
+        Python misses a signal that comes between the prompt and the read, until the next: a person cannot be that
+        fast, a test on a busy machine is.
+        """
+        for _ in range(int(_PATIENCE)):
+            self.types(keys)
+            try:
+                return self._command.wait(1.0)
+            except subprocess.TimeoutExpired:
+                continue
+        raise TimeoutError(f"did not end at {keys!r}")

@@ -105,8 +105,7 @@ class TestOnATerminal:
         terminal.types("How are you?\n")
         terminal.shows("Fine.\n> ")
         assert [message["content"] for message in router.requests[-1].messages] == ["How are you?"]
-        terminal.types("\x03")
-        assert terminal.ends() == 0
+        assert terminal.ends_at("\x03") == 0
 
     def test_an_error_is_said_and_the_talk_goes_on(self, terminal, router):
         router.script(faults.status(400, message="too rude"), "Fine.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import httpx2
@@ -111,14 +112,15 @@ class AsyncHanzo(AsyncOpenAI):
                 )  # fmt: skip
             except ConfigError as error:
                 # The frames below hold the key, and so does this one.
-                api_key = None
+                api_key = base_url = headers = default_headers = default_query = None
+                fallbacks = ()
+                sdk.clear()
                 raise error.with_traceback(None) from None
             _inherit, base_url, api_key = opened.inherited, opened.base_url, opened.api_key
             http_client, default_headers = opened.http_client, opened.headers
         super().__init__(
             api_key=api_key, base_url=base_url, timeout=timeout, max_retries=_given(max_retries, 2),
             default_headers=default_headers, default_query=default_query, http_client=http_client,
-            webhook_secret=sdk.get("webhook_secret"),
         )  # fmt: skip
         self._keep_openai_out(default_headers, sdk, away=_inherit.away)
         self._inherited = _inherit
@@ -153,26 +155,20 @@ class AsyncHanzo(AsyncOpenAI):
     def user_agent(self) -> str:
         return f"hanzo-agents/{__version__} openai/{openai.__version__}"
 
-    @property
+    @cached_property
     @override
-    def chat(self) -> HanzoChat:  # pyright: ignore[reportIncompatibleVariableOverride]
-        resource = self.__dict__.get("_chat")
-        if resource is None:
-            # Imported at the first use: the SDK's resources cost more to import than all of this package.
-            from hanzo_agents._wire.resources import HanzoChat
+    def chat(self) -> HanzoChat:  # pyright: ignore[reportIncompatibleMethodOverride]
+        # Imported at the first use: the SDK's resources cost more to import than all of this package.
+        from hanzo_agents._wire.resources import HanzoChat
 
-            resource = self.__dict__["_chat"] = HanzoChat(self)
-        return resource
+        return HanzoChat(self)
 
-    @property
+    @cached_property
     @override
-    def responses(self) -> HanzoResponses:  # pyright: ignore[reportIncompatibleVariableOverride]
-        resource = self.__dict__.get("_responses")
-        if resource is None:
-            from hanzo_agents._wire.resources import HanzoResponses
+    def responses(self) -> HanzoResponses:  # pyright: ignore[reportIncompatibleMethodOverride]
+        from hanzo_agents._wire.resources import HanzoResponses
 
-            resource = self.__dict__["_responses"] = HanzoResponses(self)
-        return resource
+        return HanzoResponses(self)
 
     @property
     @override

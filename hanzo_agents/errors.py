@@ -2,8 +2,8 @@
 
     HanzoError (also openai.OpenAIError)
     +-- ConfigError (also ValueError)      a setting is wrong; nothing was sent
-    +-- Refused                            one of our policies refused; nothing was sent
-    |   +-- DeadlineExceeded (also TimeoutError)
+    +-- Refused                            one of our policies refused; nothing more was sent
+    |   +-- DeadlineExceeded (also TimeoutError)   no time is left; attempts may have been sent
     |   +-- CircuitOpen
     |   +-- RateLimited
     |   +-- BudgetExceeded
@@ -89,9 +89,9 @@ class ConfigError(HanzoError, ValueError):
 
 
 class Refused(HanzoError):
-    """A policy of ours refused the call before anything was sent.
+    """A policy of ours refused to send the call.
 
-    `Fallback` moves on to the next target at once; `Retry` never retries a refusal.
+    `Fallback` moves on to the next target at once, unless time is up; `Retry` never retries a refusal.
     """
 
 

@@ -15,18 +15,18 @@ from hanzo_agents._agents.models import ChatModel, HanzoModel, ResponsesModel
 from hanzo_agents._agents.tracer import AgentsTracer
 from hanzo_agents._agents.wrap import FallbackProvider, PolicyModel, wrap
 from hanzo_agents._kernel.stack import Policy, Stack
-from hanzo_agents._kernel.target import Target
 from hanzo_agents.client import AsyncHanzo
 from hanzo_agents.errors import ConfigError, InvalidResponse
 from hanzo_agents.policies.default import stack_of
 from hanzo_agents.policies.trace import bridge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from agents import Model
 
+    from hanzo_agents._kernel.target import Target
     from hanzo_agents.node import LocalNode
 
 __all__ = [
@@ -74,7 +74,7 @@ class HanzoModelProvider(ModelProvider):
     def __init__(
         self,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: str | Callable[[], Awaitable[str]] | None = None,
         *,
         model: str | None = None,
         fallbacks: Sequence[str | Target] = (),
@@ -83,7 +83,7 @@ class HanzoModelProvider(ModelProvider):
         headers: Mapping[str, str] | None = None,
         user_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        timeout: float | None = None,
+        timeout: float | httpx2.Timeout | None = None,
         http_client: Any = None,
         env_file: str | Path | None = None,
         allow_insecure: bool = False,
@@ -92,7 +92,7 @@ class HanzoModelProvider(ModelProvider):
         if api not in {"chat", "responses"}:
             raise ConfigError(f'api: expected "chat" or "responses", got {api!r}')
         stack = stack_of(policies, fallbacks=fallbacks)
-        self._lifted = stack if _has_foreign(stack) else None
+        self._lifted = stack if any(target.foreign for target in stack.targets) else None
         if timeout is not None:
             client["timeout"] = timeout
         try:
@@ -102,7 +102,9 @@ class HanzoModelProvider(ModelProvider):
                 allow_insecure=allow_insecure, **client,
             )  # fmt: skip
         except ConfigError as error:
-            api_key = None
+            api_key = base_url = headers = None
+            fallbacks, stack = (), Stack()
+            client.clear()
             raise error.with_traceback(None) from None
         self._api = api
         self._models: dict[str, HanzoModel | PolicyModel] = {}
@@ -223,14 +225,6 @@ class HanzoModelProvider(ModelProvider):
             f"{type(self).__name__}({str(self._client.base_url)!r}, model={self._client.default_model!r}, "
             f"api={self._api!r}, {stack!r})"
         )
-
-
-def _has_foreign(stack: Stack) -> bool:
-    return any(
-        isinstance(target, Target) and target.foreign
-        for policy in stack.policies
-        for target in getattr(policy, "to", None) or ()
-    )
 
 
 _shared: HanzoModelProvider | None = None

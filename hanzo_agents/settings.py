@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,7 +19,6 @@ from openai import NotGiven
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from hanzo_agents._kernel.clock import seconds
-from hanzo_agents._kernel.target import Target
 from hanzo_agents._wire.inherited import Inherited
 from hanzo_agents._wire.transport import LoopLocalTransport, is_loopback
 from hanzo_agents.errors import ConfigError
@@ -249,8 +248,7 @@ def open_client(
         env_file=env_file,
         allow_insecure=allow_insecure,
     )
-    for policy in stack.policies:
-        _check_targets(getattr(policy, "to", None) or (), allow_insecure=allow_insecure)
+    _check_targets(stack, allow_insecure=allow_insecure)
     inherited = Inherited(
         stack=stack,
         model=settings.model,
@@ -268,10 +266,10 @@ def open_client(
     )
 
 
-def _check_targets(targets: Iterable[Any], *, allow_insecure: bool) -> None:
+def _check_targets(stack: Stack, *, allow_insecure: bool) -> None:
     """Find a bad target now, and not in the middle of an outage."""
-    for target in targets:
-        if isinstance(target, Target) and target.base_url is not None:
+    for target in stack.targets:
+        if target.base_url is not None:
             checked_url("Target.base_url", target.base_url, allow_insecure=allow_insecure)
             checked_key("Target.api_key", target.api_key or "")
             checked_headers("Target.headers", target.headers or {})

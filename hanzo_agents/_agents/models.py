@@ -37,6 +37,7 @@ class HanzoModel(Model):
     model: Any
     _client: AsyncHanzo
 
+    @override
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
         """The absolute veto once our policies have acted or refused; otherwise the SDK's own advice.
 

@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from hanzo_agents._kernel.journal import Attempt, Cost, Journal, Usage
+from hanzo_agents._kernel.journal import Attempt, Cost, Journal
 from hanzo_agents._kernel.primed import Primed
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.tracking import track_only
 from hanzo_agents._wire.call_ids import CallIds
 from hanzo_agents._wire.engine import spare_stands_by
-from hanzo_agents._wire.facts import estimate_tokens
+from hanzo_agents._wire.facts import estimated_usage, usage_of
 from hanzo_agents._wire.responses_stream import ResponseEvents
 from hanzo_agents.errors import InvalidResponse, Refused
 from hanzo_agents.policies.classify import not_sent, status_of
@@ -65,8 +65,8 @@ async def _value(model: Model, call: Call, record: Attempt, legs: list[Journal])
     if not response.output:
         raise InvalidResponse("the model's response has no output", code="empty_reply")
     CallIds(view.tool_call_ids).mend_output(response.output)
-    usage = response.usage
-    record.usage = Usage(usage.input_tokens, usage.output_tokens) if usage.total_tokens else None
+    # An SDK model that was told no usage reports zeros.
+    record.usage = usage_of(response.usage) if response.usage.total_tokens else None
     record.request_id = response.request_id
     record.accepted = record.ended = call.clock.now()
     _adopt(record, legs)
@@ -76,14 +76,14 @@ async def _value(model: Model, call: Call, record: Attempt, legs: list[Journal])
 
 async def _stream(model: Model, call: Call, record: Attempt, legs: list[Journal]) -> Reply:
     view: ModelView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
-    check = ResponseEvents(view.tool_call_ids, lambda text: _estimate(view, text), inject=False)
+    check = ResponseEvents(view.tool_call_ids, lambda text: estimated_usage(view.text, text), inject=False)
     events: Any = view.stream_response(model)
     end = Settlement()
 
     def finished(error: BaseException | None, complete: bool) -> None:
         if record.accepted is None:
             return
-        record.usage = check.usage or _estimate(view, check.output_text)
+        record.usage = check.usage or estimated_usage(view.text, check.output_text)
         _adopt(record, legs)
         record.ended, record.error = call.clock.now(), error
         if isinstance(error, Exception):
@@ -147,7 +147,3 @@ def raised_by(error: BaseException) -> Model | None:
         return _raised_by.get(error)
     except TypeError:
         return None
-
-
-def _estimate(view: ModelView, output: str) -> Usage:
-    return Usage(estimate_tokens(view.text), estimate_tokens(output), "estimated")

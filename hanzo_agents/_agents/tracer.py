@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agents.tracing import custom_span, get_current_span, get_current_trace
+from agents.tracing import custom_span, get_current_trace
 
 if TYPE_CHECKING:
     from agents.tracing import CustomSpanData, Span
@@ -27,11 +27,7 @@ class AgentsTracer:
         """Open the attempt's span."""
         if get_current_trace() is None:
             return
-        span = custom_span(
-            "hanzo.attempt",
-            {"target": attempt.target, "attempt": attempt.number},
-            parent=get_current_span() or get_current_trace(),
-        )
+        span = custom_span("hanzo.attempt", {"target": attempt.target, "attempt": attempt.number})
         span.start()
         self._open[id(attempt)] = span
 
@@ -51,7 +47,7 @@ class AgentsTracer:
         if get_current_trace() is None:
             return
         data = {"action": decision.action, "reason": decision.reason, **decision.data}
-        span = custom_span(f"hanzo.{decision.policy.lower()}", data, parent=get_current_span())
+        span = custom_span(f"hanzo.{decision.policy.lower()}", data)
         span.start()
         span.finish()
 

@@ -31,9 +31,9 @@ class ModelView:
     output_schema: AgentOutputSchemaBase | None
     handoffs: list[Handoff[Any, Any]]
     tracing: ModelTracing
-    previous_response_id: str | None
-    conversation_id: str | None
-    prompt: Any
+    previous_response_id: str | None = None
+    conversation_id: str | None = None
+    prompt: Any = None
     operation: str = "model"
     dropped: tuple[str, ...] = ()
 

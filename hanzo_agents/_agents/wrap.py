@@ -18,7 +18,7 @@ from hanzo_agents._kernel.call import Call
 from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.stack import Policy, Stack
 from hanzo_agents._kernel.target import Target
-from hanzo_agents._kernel.tracking import open_journal
+from hanzo_agents._kernel.tracking import open_journal, tracked
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.default import stack_of
 
@@ -74,10 +74,8 @@ class PolicyModel(Model):
         self._resolve = resolve
         self._resolved: dict[Any, Model] = {}
         self._service = stack.bind(self._send)
-        for policy in stack.policies:
-            for target in getattr(policy, "to", None) or ():
-                if isinstance(target, Target):
-                    self._model_of(target)
+        for target in stack.targets:
+            self._model_of(target)
 
     def _model_of(self, target: Target) -> Model:
         if target.foreign:
@@ -105,38 +103,16 @@ class PolicyModel(Model):
             payload=stream,
             clock=clock,
         )
-        try:
-            reply = await self._service(call)
-        except BaseException as error:
-            call.journal.close(clock.now(), error)
-            raise
-        reply.on_settled(lambda settled: call.journal.close(clock.now(), settled.error))
-        return reply
+        return await tracked(self._service, call)
 
     @override
-    async def get_response(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, system_instructions: Any, input: Any, model_settings: Any, tools: Any, output_schema: Any,
-        handoffs: Any, tracing: Any, previous_response_id: str | None = None,
-        conversation_id: str | None = None, prompt: Any = None,
-    ) -> ModelResponse:  # fmt: skip
-        view = ModelView(
-            system_instructions, input, model_settings, tools, output_schema, handoffs, tracing,
-            previous_response_id, conversation_id, prompt,
-        )  # fmt: skip
-        response: ModelResponse = (await self._call(view, stream=False)).value
+    async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        response: ModelResponse = (await self._call(ModelView(*args, **kwargs), stream=False)).value
         return response
 
     @override
-    async def stream_response(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, system_instructions: Any, input: Any, model_settings: Any, tools: Any, output_schema: Any,
-        handoffs: Any, tracing: Any, previous_response_id: str | None = None,
-        conversation_id: str | None = None, prompt: Any = None,
-    ) -> AsyncIterator[Any]:  # fmt: skip
-        view = ModelView(
-            system_instructions, input, model_settings, tools, output_schema, handoffs, tracing,
-            previous_response_id, conversation_id, prompt,
-        )  # fmt: skip
-        reply = await self._call(view, stream=True)
+    async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        reply = await self._call(ModelView(*args, **kwargs), stream=True)
         async with aclosing(reply.value) as events:
             async for event in events:
                 yield event
@@ -151,8 +127,7 @@ class PolicyModel(Model):
         return failed.get_retry_advice(request)
 
     def _models(self) -> list[Model]:
-        targets = [t for p in self.stack.policies for t in getattr(p, "to", None) or () if isinstance(t, Target)]
-        return [self._home.model, *(self._model_of(target) for target in targets)]
+        return [self._home.model, *(self._model_of(target) for target in self.stack.targets)]
 
     @override
     async def close(self) -> None:

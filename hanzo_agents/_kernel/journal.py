@@ -6,6 +6,7 @@ It never holds prompts, answers or keys.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["Attempt", "Basis", "Cost", "Decision", "Journal", "Observer", "Usage"]
+
+_logger = logging.getLogger("hanzo_agents")
 
 Basis = Literal["reported", "estimated", "unknown"]
 """Where a figure comes from: the upstream said so, we reckoned it, or nobody knows (which is not zero)."""
@@ -109,7 +112,7 @@ class Observer(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Journal:
-    """The record of one logical call, shared by all its attempts and legs."""
+    """The record of one logical call, shared by all its attempts."""
 
     started: float
     operation: str
@@ -172,6 +175,4 @@ def _tell(method: Any, *args: Any) -> None:
     try:
         method(*args)
     except Exception:
-        import logging
-
-        logging.getLogger("hanzo_agents").warning("an observer failed", exc_info=True)
+        _logger.exception("an observer failed")

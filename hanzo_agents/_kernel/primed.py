@@ -53,7 +53,8 @@ class Primed:
                 self._held.extend(events)
                 if useful:
                     return
-            raise _unanswered()  # noqa: TRY301 - the same end as any other failure to prime
+            # Ends as any other failure to prime.
+            raise StreamTruncated("the stream ended without an answer", code="stream_truncated")  # noqa: TRY301
         except BaseException as error:  # noqa: BLE001 - raised again, whatever it is
             self._end(error, complete=False)
             await self._release()
@@ -129,10 +130,6 @@ class Primed:
         if not self._over:
             self._over = True
             self._finished(error, complete)
-
-
-def _unanswered() -> StreamTruncated:
-    return StreamTruncated("the stream ended without an answer", code="stream_truncated")
 
 
 def without_frames(error: BaseException) -> BaseException:

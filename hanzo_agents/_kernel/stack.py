@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -77,6 +78,12 @@ class Stack:
         stack = cls()
         stack.policies = tuple(policies)
         return stack
+
+    @property
+    def targets(self) -> list[Target]:
+        """What the chains among the policies name in their `to`, outermost first."""
+        named = (target for policy in self.policies for target in getattr(policy, "to", None) or ())
+        return [target for target in named if isinstance(target, Target)]
 
     def bind(self, send: Send) -> Send:
         """The whole stack as one service around `send`."""
@@ -162,7 +169,7 @@ def _place(policy: Policy) -> Place:
     return getattr(policy, "place", Place.OTHER)
 
 
-_TOGETHER = {
+_OUT_OF_ORDER = {
     (Place.BUDGET, Place.RETRY): "retries are sent without being reserved",
     (Place.BUDGET, Place.FALLBACK): "fallbacks are priced as the first target",
     (Place.BREAKER, Place.FALLBACK): "the breaker sees only the end of the chain",
@@ -180,5 +187,5 @@ def _misplaced(policies: tuple[Policy, ...]) -> list[tuple[str, str, str]]:
         (_name(outer), _name(inner), why)
         for index, outer in enumerate(policies)
         for inner in policies[index + 1 :]
-        if (why := _TOGETHER.get((_place(outer), _place(inner))))
+        if (why := _OUT_OF_ORDER.get((_place(outer), _place(inner))))
     ]

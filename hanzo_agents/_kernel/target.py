@@ -17,7 +17,7 @@ __all__ = ["Target"]
 CAPABILITIES = frozenset({"tools", "vision", "audio", "json_schema"})
 
 
-@dataclass(frozen=True, kw_only=False)
+@dataclass(frozen=True)
 class Target:
     """A model, and the endpoint that serves it.
 
@@ -94,7 +94,7 @@ class Target:
         return self.model is not None and not isinstance(self.model, str)
 
     @classmethod
-    def of(cls, value: str | Target) -> Target:
+    def of(cls, value: str | Target, field: str = "target") -> Target:
         """A target from what users write in a chain.
 
         Raises:
@@ -103,5 +103,7 @@ class Target:
         if isinstance(value, Target):
             return value
         if isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not type-checked
+            if not value.strip():
+                raise ConfigError(f"{field}: expected a model's name, got an empty string")
             return cls(value)
-        raise ConfigError(f"target: expected a model's name or a Target, got {type(value).__name__}")
+        raise ConfigError(f"{field}: expected a model's name or a Target, got {type(value).__name__}")

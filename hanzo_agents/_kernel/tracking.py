@@ -11,7 +11,10 @@ from hanzo_agents._kernel.journal import Journal
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["open_journal", "track", "track_only"]
+    from hanzo_agents._kernel.call import Call, Send
+    from hanzo_agents._kernel.reply import Reply
+
+__all__ = ["open_journal", "track", "track_only", "tracked"]
 
 _leg: ContextVar[bool] = ContextVar("hanzo_agents_leg", default=False)
 _tracked: ContextVar[tuple[list[Journal], ...]] = ContextVar("hanzo_agents_tracked", default=())
@@ -49,3 +52,14 @@ def open_journal(started: float, operation: str) -> Journal:
     for journals in _tracked.get():
         journals.append(journal)
     return journal
+
+
+async def tracked(service: Send, call: Call) -> Reply:
+    """Send a call, and close its journal when it fails or its reply is settled."""
+    try:
+        reply = await service(call)
+    except BaseException as error:
+        call.journal.close(call.clock.now(), error)
+        raise
+    reply.on_settled(lambda settled: call.journal.close(call.clock.now(), settled.error))
+    return reply

@@ -14,7 +14,7 @@ from hanzo_agents._kernel.primed import Primed, without_frames
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.shapes import as_dict
 from hanzo_agents._wire.compose import Composer
-from hanzo_agents._wire.facts import estimate_tokens, note_headers, note_usage, usage_of
+from hanzo_agents._wire.facts import estimated_usage, note_headers, note_usage, usage_of
 from hanzo_agents._wire.failures import (
     connection_error,
     not_an_answer,
@@ -147,7 +147,7 @@ class Endpoint:
             raw = dialect.usage(value)
             usage = usage_of(raw)
             if usage is None:
-                usage = self._estimate(view, dialect.output_text(value))
+                usage = estimated_usage(view.text, dialect.output_text(value))
                 dialect.add_usage(value, usage)
             note_usage(record, usage, raw)
         except SHAPE_ERRORS:
@@ -162,13 +162,13 @@ class Endpoint:
     async def _accept_stream(self, call: Call, exchange: Exchange, response: Any, record: Attempt) -> Reply:
         await self._check_content_type(response)
         view: RequestView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
-        check = exchange.dialect.events(view, lambda text: self._estimate(view, text))
+        check = exchange.dialect.events(view, lambda text: estimated_usage(view.text, text))
         end = Settlement()
 
         def finished(error: BaseException | None, complete: bool) -> None:
             usage = check.usage or usage_of(check.raw_usage)
             if usage is None and record.accepted is not None:
-                usage = self._estimate(view, check.output_text)
+                usage = estimated_usage(view.text, check.output_text)
             if usage is not None:
                 note_usage(record, usage, check.raw_usage)
             record.ended, record.error = call.clock.now(), error
@@ -212,9 +212,6 @@ class Endpoint:
         if error := as_dict(json_or_none(content)).get("error"):
             raise reported_error(error, secrets, response.headers.get("x-request-id"))
         raise not_an_answer("a stream was asked for, and none came", response, content, secrets)
-
-    def _estimate(self, view: RequestView, output: str) -> Usage:
-        return Usage(estimate_tokens(view.text), estimate_tokens(output), "estimated")
 
     def _failed(self, call: Call, record: Attempt, error: BaseException) -> None:
         record.error, record.ended = error, call.clock.now()

@@ -7,11 +7,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
-from hanzo_agents._wire.chat_stream import ChatEvents
+from hanzo_agents._wire.chat_stream import ChatEvents, chat_usage
 from hanzo_agents._wire.tool_calls import mend_calls, truncated_arguments
 from hanzo_agents.errors import InvalidResponse
 
@@ -160,17 +159,6 @@ class _Chat:
             parts.append(getattr(message, "content", None) or "")
             parts.extend(call.function.arguments for call in message.tool_calls or () if call.type == "function")
         return "".join(parts)
-
-
-def chat_usage(usage: Usage) -> CompletionUsage:
-    """A usage object that says of itself that it is estimated."""
-    made = CompletionUsage(
-        prompt_tokens=usage.input_tokens,
-        completion_tokens=usage.output_tokens,
-        total_tokens=usage.total_tokens,
-    )
-    made.estimated = True  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
-    return made
 
 
 def _asks_for_usage(body: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hanzo_agents._kernel.journal import Usage
 
-__all__ = ["ChatEvents"]
+__all__ = ["ChatEvents", "chat_usage"]
 
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks", "audio")
 
@@ -128,7 +128,7 @@ class ChatEvents:
         return [last]
 
     def end(self) -> list[ChatCompletionChunk]:
-        """Whether the stream is whole; its last chunk, with usage."""
+        """The stream is over: its last chunk, with usage. StreamTruncated when it is not whole."""
         if self._seen is None:
             raise truncated("the stream ended before it began")
         if not self.complete:
@@ -156,13 +156,18 @@ def _estimated(
     held: list[ChatCompletionChunk], seen: ChatCompletionChunk, usage: Usage
 ) -> list[ChatCompletionChunk]:
     chunk = held[0] if held else seen.model_copy(update={"choices": []})
-    chunk.usage = CompletionUsage(
+    chunk.usage = chat_usage(usage)
+    return [chunk]
+
+
+def chat_usage(usage: Usage) -> CompletionUsage:
+    """A usage object that says of itself that it is estimated."""
+    return CompletionUsage(
         prompt_tokens=usage.input_tokens,
         completion_tokens=usage.output_tokens,
         total_tokens=usage.total_tokens,
         estimated=True,  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     )
-    return [chunk]
 
 
 def _text(content: object) -> str:

@@ -123,7 +123,13 @@ class Composer:
         return self._build(prepared)
 
     def _build(self, options: FinalRequestOptions) -> Any:
-        return self._client._build_request(options)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        try:
+            return self._client._build_request(options)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        except (TypeError, ValueError, AttributeError) as error:
+            # What the caller attached cannot be sent; the SDK's frames hold the headers, and so the key.
+            failure = error.with_traceback(None)
+        failure.__context__ = failure.__cause__ = None
+        raise failure
 
 
 def _plain(timeout: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hanzo_agents._kernel.call import Call
 from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.target import Target
-from hanzo_agents._kernel.tracking import open_journal
+from hanzo_agents._kernel.tracking import open_journal, tracked
 from hanzo_agents._wire.attempt import Endpoint, Exchange
 from hanzo_agents.errors import ConfigError
 
@@ -51,8 +51,7 @@ class Engine:
         single: bool,
         sibling: Callable[[Target], AsyncOpenAI],
     ) -> None:
-        for policy in stack.policies:
-            _refuse_foreign(getattr(policy, "to", None) or ())
+        _refuse_foreign(stack)
         self.stack = stack
         self.single = single
         self._home = Endpoint(client, limit, labels)
@@ -73,11 +72,10 @@ class Engine:
             openai.OpenAIError: no target accepted it.
         """
         clock = current_clock()
-        journal = open_journal(clock.now(), view.operation)
         call = Call(
             target=self._target(view.model or ""),
             view=view,
-            journal=journal,
+            journal=open_journal(clock.now(), view.operation),
             deadline=caller_deadline.get(),
             pinned=view.stateful,
             single=self.single,
@@ -86,13 +84,10 @@ class Engine:
             spare=spare_stands_by.get(),
         )
         try:
-            reply = await self._service(call)
-        except BaseException as error:
+            return await tracked(self._service, call)
+        except BaseException:
             await _leave(call.payload.opened)
-            journal.close(clock.now(), error)
             raise
-        reply.on_settled(lambda settled: journal.close(clock.now(), settled.error))
-        return reply
 
     async def _send(self, call: Call) -> Reply:
         exchange: Exchange = call.payload
@@ -131,9 +126,9 @@ async def _leave(replies: list[Reply]) -> None:
             await reply.value.close()
 
 
-def _refuse_foreign(targets: Any) -> None:
-    for target in targets:
-        if isinstance(target, Target) and target.foreign:
+def _refuse_foreign(stack: Stack) -> None:
+    for target in stack.targets:
+        if target.foreign:
             raise ConfigError(
                 f"fallbacks: {target} is a model object, which the client cannot send to; "
                 "use it with HanzoModelProvider or wrap()"

@@ -1,4 +1,4 @@
-"""What the router says about an answer in its headers, which the SDK throws away."""
+"""What an answer took: the facts in the router's headers, which the SDK throws away, and its tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hanzo_agents._kernel.journal import Attempt
 
-__all__ = ["estimate_tokens", "note_headers", "note_usage", "usage_of"]
+__all__ = ["estimate_tokens", "estimated_usage", "note_headers", "note_usage", "usage_of"]
 
 BYTES_PER_TOKEN = 4
 """OpenAI's own rule of thumb for English text; used only where nobody reports the truth, and marked so."""
@@ -21,6 +21,11 @@ BYTES_PER_TOKEN = 4
 def estimate_tokens(text: str) -> int:
     """Tokens in a text, roughly: a quarter of its UTF-8 bytes, at least one for any text."""
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+
+
+def estimated_usage(text_in: str, text_out: str) -> Usage:
+    """Usage for an answer that came without, marked as estimated."""
+    return Usage(estimate_tokens(text_in), estimate_tokens(text_out), "estimated")
 
 
 def note_headers(attempt: Attempt, headers: Mapping[str, str], *, stream: bool = False) -> None:

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hanzo_agents._kernel.shapes import as_dict
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,14 +59,14 @@ class Labels:
         if self.user is not None:
             labelled.setdefault("user", self.user)
         if self.metadata is not None and dialect.takes_metadata:
-            labelled["metadata"] = {**self.metadata, **(body.get("metadata") or {})}
+            labelled["metadata"] = {**self.metadata, **as_dict(body.get("metadata"))}
         return labelled
 
     def headers(self) -> dict[str, str]:
         """The same as headers, for what the body does not carry."""
         headers: dict[str, str] = {}
         if self.user is not None:
-            # Percent signs and letters beyond ASCII would not survive a header as they are.
+            # Letters beyond ASCII would not survive a header as they are.
             name = self.user if self.user.isascii() and self.user.isprintable() else json.dumps(self.user)
             headers |= {"X-User-ID": name, "x-litellm-end-user-id": name}
         if self.metadata is not None:

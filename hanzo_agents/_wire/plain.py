@@ -15,7 +15,7 @@ from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.reply import Reply
 from hanzo_agents._kernel.stack import Stack
 from hanzo_agents._kernel.target import Target
-from hanzo_agents._kernel.tracking import open_journal
+from hanzo_agents._kernel.tracking import open_journal, tracked
 from hanzo_agents._wire.failures import connection_error, redirected, status_error
 from hanzo_agents.errors import HanzoError, InvalidResponse
 from hanzo_agents.policies.classify import not_sent
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hanzo_agents._wire.redact import Secrets
 
-__all__ = ["PlainRequests"]
+__all__ = ["PlainRequests", "scrubbed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,7 @@ class PlainRequests:
             single=self._single,
             clock=clock,
         )
-        try:
-            reply = await stack.bind(send)(call)
-        finally:
-            call.journal.close(clock.now())
-        return reply.value
+        return (await tracked(stack.bind(send), call)).value
 
 
 def _only_unsent(policy: Deadline | Retry) -> Deadline | Retry:

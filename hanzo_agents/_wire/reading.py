@@ -60,19 +60,19 @@ async def read_body(response: Any, limit: int) -> bytes:
 async def byte_chunks(response: Any, limit: int) -> AsyncIterator[bytes]:
     """The body of a stream as it comes, without a byte order mark, and never more than `limit` bytes."""
     size = 0
-    head: bytes | None = b""
+    head, started = b"", False
     async for part in response.aiter_bytes():
         size += len(part)
         if size > limit:
             raise ResponseTooLarge(f"the stream exceeds {limit} bytes", code="response_too_large")
-        if head is None:
+        if started:
             yield part
         elif _BOM.startswith(head := head + part) and len(head) < len(_BOM):
             continue
         else:
             yield head.removeprefix(_BOM)
-            head = None
-    if head:
+            started = True
+    if head and not started:
         yield head
 
 

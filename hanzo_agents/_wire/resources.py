@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict, TypeVar, Unpack, cast, overload
 
 from openai import Omit, omit
@@ -151,13 +152,10 @@ class HanzoCompletions(AsyncCompletions):
 class HanzoChat(AsyncChat):
     """The `chat` resource."""
 
-    @property
+    @cached_property
     @override
-    def completions(self) -> HanzoCompletions:
-        resource = self.__dict__.get("_completions")
-        if resource is None:
-            resource = self.__dict__["_completions"] = HanzoCompletions(self._client)
-        return resource
+    def completions(self) -> HanzoCompletions:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return HanzoCompletions(self._client)
 
 
 class HanzoResponses(AsyncResponses):

@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from openai.types.responses import Response, ResponseUsage
+from openai.types.responses import Response
 
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
 from hanzo_agents._wire.call_ids import CallIds, refuse_cut_calls
 from hanzo_agents._wire.chat import takes_reasoning_settings
 from hanzo_agents._wire.failures import reported_error
 from hanzo_agents._wire.redact import Secrets
-from hanzo_agents._wire.responses_stream import ResponseEvents, event_class
+from hanzo_agents._wire.responses_stream import ResponseEvents, event_class, responses_usage
 from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
@@ -153,18 +153,6 @@ class _Responses:
         return "".join(
             [value.output_text, *(item.arguments for item in value.output if item.type == "function_call")]
         )
-
-
-def responses_usage(usage: Usage) -> ResponseUsage:
-    """A usage object that says of itself that it is estimated."""
-    return ResponseUsage.construct(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        total_tokens=usage.total_tokens,
-        input_tokens_details={"cached_tokens": 0},
-        output_tokens_details={"reasoning_tokens": 0},
-        estimated=True,
-    )
 
 
 RESPONSES = _Responses()

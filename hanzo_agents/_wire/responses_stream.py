@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
 
-from openai.types.responses import ResponseStreamEvent
+from openai.types.responses import ResponseStreamEvent, ResponseUsage
 
 from hanzo_agents._wire.call_ids import CallIds, refuse_cut_calls
 from hanzo_agents._wire.facts import usage_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hanzo_agents._kernel.journal import Usage
 
-__all__ = ["ResponseEvents", "event_class"]
+__all__ = ["ResponseEvents", "event_class", "responses_usage"]
 
 _HELD = frozenset(
     {
@@ -56,6 +56,18 @@ def event_class(data: Mapping[str, Any] | str) -> type[Any] | None:
         match = _TYPE.match(data)
         return _classes().get(match.group(1)) if match else None
     return _classes().get(data.get("type") or "")
+
+
+def responses_usage(usage: Usage) -> ResponseUsage:
+    """A usage object that says of itself that it is estimated."""
+    return ResponseUsage.construct(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=usage.total_tokens,
+        input_tokens_details={"cached_tokens": 0},
+        output_tokens_details={"reasoning_tokens": 0},
+        estimated=True,
+    )
 
 
 class ResponseEvents:
@@ -130,14 +142,12 @@ class ResponseEvents:
         self.raw_usage = response.usage
         self.usage = usage_of(self.raw_usage)
         if self.usage is None:
-            from hanzo_agents._wire.responses import responses_usage
-
             self.usage = self._estimate(self.output_text)
             if self._inject:
                 response.usage = responses_usage(self.usage)
 
     def end(self) -> list[Any]:
-        """Whether the stream is whole; nothing is held back."""
+        """The stream is over: nothing is held back. StreamTruncated when it is not whole."""
         if not self.complete:
             raise truncated(
                 "the stream ended without a terminal event" if self._begun else "the stream ended before it began"

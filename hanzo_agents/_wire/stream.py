@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hanzo_agents._wire.reading import Parser
     from hanzo_agents._wire.redact import Secrets
 
-__all__ = ["EventReader", "HanzoStream", "close_response"]
+__all__ = ["EventReader", "HanzoStream", "close_response", "hear_closing", "raw_response"]
 
 GRACE = 2.0
 """Seconds to wait for what may follow a whole answer (usage, the end of the body) on an open connection."""

@@ -22,7 +22,7 @@ from hanzo_agents.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-__all__ = ["LoopLocalTransport"]
+__all__ = ["LoopLocalTransport", "is_loopback"]
 
 KEEPALIVE = 10
 """Idle connections kept. The pool probes each on every request: 100 of them cost more than reconnecting."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +51,7 @@ def chat(*, connection: Connection, prompt: tuple[str, ...], system: str | None)
 def _converse(talk: _Talk, runner: asyncio.Runner, connection: Connection) -> None:
     """Ask and answer until the person leaves. What fails is said, and the conversation goes on."""
     with suppress(ImportError):  # some builds of Python have none
-        import readline  # noqa: F401 - it gives `input` its line editing and history
+        import_module("readline")  # gives `input` line editing and history
     click.echo(f"{printable(talk.model)} at {address(talk.provider)}. Ctrl-C stops an answer, Ctrl-D leaves.")
     while True:
         try:

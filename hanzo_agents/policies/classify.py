@@ -66,26 +66,25 @@ def substitutable(error: Exception) -> bool:
     """Whether another target may answer what this one did not: the default of `Fallback`.
 
     All that is transient; refusals of ours (an open breaker, a full limiter, a spent budget); a model that is
-    not there (404, or the router's 400); an exhausted quota; a context that overflowed. Not: bad requests,
-    wrong keys, content filters; those are answers.
+    not there (404, or the router's 400); an exhausted quota; a context that overflowed; a reply that was too
+    large. Not: bad requests, wrong keys, content filters, tool arguments cut by `max_tokens`, which are answers;
+    and a deadline, which leaves no time.
     """
     if isinstance(error, Refused):
         return not isinstance(error, TimeoutError)
     code = _code_of(error)
-    if code in _FILTER_CODES:
+    if code in _FILTER_CODES or code == "tool_arguments_truncated":
         return False
-    if isinstance(error, InvalidResponse) and error.code == "tool_arguments_truncated":
-        return False
+    status = status_of(error) or 0
     return (
         transient(error)
         or code == "response_too_large"
         or code in _SPENT_CODES
         or context_overflow(error)
         or _no_such_model(error)
-        or (isinstance(error, openai.APIConnectionError) and not _bad_certificate(error))
         # The upstream asked for no retry of this request on itself; another upstream is another matter.
-        or ((status_of(error) or 0) >= 500)
-        or status_of(error) == 429
+        or status >= 500
+        or status == 429
     )
 
 

@@ -49,21 +49,22 @@ class Deadline:
         """Send within the deadline."""
         now = call.clock.now()
         call = call.within(now + seconds_of(self.total))
-        until = call.deadline
-        if self.first_event is not None:
-            until = min(until or float("inf"), now + seconds_of(self.first_event))
+        sent = call if self.first_event is None else call.within(now + seconds_of(self.first_event))
+        until = sent.deadline
+        assert until is not None
         try:
             async with call.clock.timeout_at(until):
-                reply = await send(call if self.first_event is None else call.within(until or 0.0))
+                reply = await send(sent)
         except TimeoutError as error:
-            if isinstance(error, DeadlineExceeded) or call.clock.now() < (until or 0.0):
+            if isinstance(error, DeadlineExceeded) or call.clock.now() < until:
                 raise
-            raise self._exceeded(call, until or now, now) from None
+            raise _exceeded(call, until - now) from None
         if reply.bound is not None:
             reply.bound(call.deadline, None if self.idle is None else seconds_of(self.idle))
         return reply
 
-    def _exceeded(self, call: Call, until: float, started: float) -> DeadlineExceeded:
-        error = DeadlineExceeded(f"no answer from {call.target} within {until - started:g} s", code="deadline")
-        call.note("Deadline", "gave up", str(error))
-        return error
+
+def _exceeded(call: Call, limit: float) -> DeadlineExceeded:
+    error = DeadlineExceeded(f"no answer from {call.target} within {limit:g} s", code="deadline")
+    call.note("Deadline", "gave up", str(error))
+    return error

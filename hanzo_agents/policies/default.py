@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.stack import Policy, Stack, arrange
+from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.deadline import Deadline
 from hanzo_agents.policies.fallback import Fallback
@@ -15,7 +16,6 @@ from hanzo_agents.policies.trace import Trace
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hanzo_agents._kernel.target import Target
 
 __all__ = ["stack_of"]
 
@@ -41,5 +41,5 @@ def stack_of(
     if isinstance(fallbacks, str | bytes) or not isinstance(fallbacks, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"fallbacks: expected a list of model names or Targets, got {fallbacks!r}")
     retry = Retry() if max_retries is None else Retry(attempts=max_retries + 1)
-    extra = [Fallback(to=fallbacks)] if fallbacks else ()
+    extra = [Fallback(to=[Target.of(target, "fallbacks") for target in fallbacks])] if fallbacks else ()
     return arrange(policies, default=(Trace(), Deadline(), retry), extra=extra)

@@ -60,7 +60,7 @@ class Fallback:
             raise ConfigError(f"Fallback.to: expected a list of model names or Targets, got {self.to!r}")
         if not 1 <= len(self.to) <= MOST_TARGETS:
             raise ConfigError(f"Fallback.to: expected 1 to {MOST_TARGETS} targets, got {len(self.to)}")
-        object.__setattr__(self, "to", tuple(Target.of(target) for target in self.to))
+        object.__setattr__(self, "to", tuple(Target.of(target, "Fallback.to") for target in self.to))
         if not callable(self.on):
             raise ConfigError(f"Fallback.on: expected a predicate on exceptions, got {type(self.on).__name__}")
 

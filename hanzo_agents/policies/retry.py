@@ -10,7 +10,7 @@ from hanzo_agents._kernel.clock import Duration, required_seconds, seconds_of
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.verdict import final, is_final, tick
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.policies.classify import retry_after, transient
+from hanzo_agents.policies.classify import retry_after, status_of, transient
 from hanzo_agents.policies.retry_budget import RetryBudget
 
 if TYPE_CHECKING:
@@ -121,5 +121,5 @@ class Retry:
 
 
 def _reason(error: Exception) -> str:
-    status = getattr(error, "status_code", None)
+    status = status_of(error)
     return f"{type(error).__name__}{f' ({status})' if status else ''}"

@@ -67,10 +67,10 @@ class Terminal:
         Python misses a signal that comes between the prompt and the read, until the next: a person cannot be that
         fast, a test on a busy machine is.
         """
-        for _ in range(int(_PATIENCE)):
+        for _ in range(4):
             self.types(keys)
             try:
-                return self._command.wait(1.0)
+                return self._command.wait(_PATIENCE / 4)
             except subprocess.TimeoutExpired:
                 continue
         raise TimeoutError(f"did not end at {keys!r}")

@@ -73,8 +73,11 @@ BREAKS = {
 }
 
 
-def half(kind, end=(Reset(),), body=b'{"choi'):
-    return Http(headers=(("content-type", kind),), body=(Send(body), *end), framing="chunked", complete=False)
+RESET = (Reset(),)
+
+
+def half(kind, end=RESET):
+    return Http(headers=(("content-type", kind),), body=(Send(b'{"choi'), *end), framing="chunked", complete=False)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -259,7 +262,7 @@ async def test_a_whole_answer_does_not_wait_for_the_server_to_close(stage, conne
     await stage.server.until(lambda: stage.server.open_connections == 0)
     assert journals[0].error is None
     assert journals[0].attempts[0].error is None
-    assert journals[0].usage.output_tokens > 0
+    assert journals[0].attempts[0].usage.output_tokens > 0
 
 
 @pytest.mark.parametrize("events", OPEN_ENDS.values(), ids=OPEN_ENDS)
@@ -274,7 +277,7 @@ async def test_usage_that_comes_before_the_end_is_the_one_that_counts(stage, con
     stage.server.script(streamed(*text_chunks("whole", usage=(31, 7)), DONE, then=(Pause(),)))
     with track() as journals:
         await ask(connect())
-    usage = journals[0].usage
+    usage = journals[0].attempts[0].usage
     assert (usage.input_tokens, usage.output_tokens) == (31, 7)
 
 
@@ -463,7 +466,13 @@ class TestErrorEventsInResponses(InEitherApi):
         return "".join([event.delta async for event in stream if event.type == "response.output_text.delta"])
 
     async def test_its_own_shape_is_heard_as_before(self, stage, connect):
-        own = {"type": "error", "sequence_number": 0, "code": "server_error", "message": "It broke.", "param": None}
+        own = {
+            "type": "error",
+            "sequence_number": 0,
+            "code": "server_error",
+            "message": "It broke.",
+            "param": None,
+        }
         self.script(stage, own)
         error = await self.error(connect())
         assert "It broke." in str(error)
@@ -481,4 +490,6 @@ async def test_a_stream_and_a_value_tell_the_same_of_an_error(stage):
         ByMode(value=answers.json(error), stream=streamed(error_event(OVERLOADED))), repeat=True
     )  # fmt: skip
     heard = [(await stage.ask(stage.hanzo(), stream=stream)).error for stream in (False, True)]
-    assert [(e.code, e.status_code, str(e)) for e in heard[:1]] == [(e.code, e.status_code, str(e)) for e in heard[1:]]
+    assert [(e.code, e.status_code, str(e)) for e in heard[:1]] == [
+        (e.code, e.status_code, str(e)) for e in heard[1:]
+    ]

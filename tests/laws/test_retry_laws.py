@@ -127,7 +127,7 @@ RETRY_AFTER = {
     "words": ({"retry-after": "in a while"}, None),
     "an impossible date": ({"retry-after": "Fri, 99 May 2030 12:00:07 GMT"}, None),
     "a date beyond all calendars": ({"retry-after": "Fri, 17 May 99999 12:00:07 GMT"}, None),
-    "two headers": ([("retry-after", "1"), ("retry-after", "2")], None),
+    "two headers": ([("retry-after", "1"), ("retry-after", "2")], 2.0),
     "none": ({}, None),
 }
 

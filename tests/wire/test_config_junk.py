@@ -64,7 +64,7 @@ ENDPOINT = {
     "api_key": ["", " ", "a b", "a\nb", "\u00e9", 5, True, [], {}, THING],
     "model": NO_TEXT,
     "policies": ["x", "", 5, True, THING, [5], ["x"], [None], [Retry], Retry()],
-    "fallbacks": ["", 0, *NO_CHAIN, [5], [None], [b"x"], [""]],
+    "fallbacks": ["", 0, *NO_CHAIN],
     "user_id": ["", " ", *NO_TEXT],
     "metadata": NO_OBJECT,
     "timeout": [*NO_SECONDS, 0],
@@ -90,7 +90,7 @@ SETTINGS = {
     },
     RetryBudget: {"capacity": [*NO_SECONDS, None], "refund": [*NO_SECONDS, None]},
     Trace: {"to": ["x", 5, True, {}, THING, [5], [None]]},
-    fallback: {"to": ["", 0, [], *NO_CHAIN[2:], "x", [""]], "on": NO_CALLABLE},
+    fallback: {"to": ["x", "", 0, [], *NO_CHAIN[2:]], "on": NO_CALLABLE},
     target: {
         "model": ["", " "],
         "base_url": [5, True, [], {}, THING],

@@ -233,6 +233,8 @@ class AsyncHanzo(AsyncOpenAI):
             options.setdefault("set_default_headers", options.pop("default_headers", None) or {})
             options.setdefault("set_default_query", options.pop("default_query", None) or {})
             kept = replace(kept, labels=Labels(), away=True)
+            if options.get("http_client") is None and not kept.owns_http:
+                options["http_client"] = self._for_targets()
         if options.get("http_client") is not None:
             kept = replace(kept, owns_http=False)
         if not isinstance(max_retries, NotGiven):

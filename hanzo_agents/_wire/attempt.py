@@ -207,7 +207,7 @@ class Endpoint:
         secrets = self.secrets.sent_with(response.request)
         if kind == "text/plain" and content.lstrip().startswith((b"data:", b"event:", b":")):
             raise not_an_answer(
-                "the stream came as plain text, and not while it was made", response, content, self.secrets
+                "the stream came as plain text, and not while it was made", response, content, secrets
             )
         if error := as_dict(json_or_none(content)).get("error"):
             raise reported_error(error, secrets, response.headers.get("x-request-id"))

@@ -97,12 +97,12 @@ async def scrubbed(client: openai.AsyncOpenAI, secrets: Secrets, request: Callab
         failure = (
             redirected(response)
             if response.status_code < 400
-            else status_error(client, response, response.content, secrets)
+            else status_error(client, response, response.content, secrets.sent_with(response.request))
         )
     except HanzoError:
         raise
     except (AttributeError, ValueError):
         failure = InvalidResponse("the reply does not have the shape of an answer", code="invalid_response")
     except openai.APIConnectionError as error:
-        failure = connection_error(error.__cause__ or error, error.request, secrets)  # type: ignore[arg-type]
+        failure = connection_error(error.__cause__ or error, error.request, secrets.sent_with(error.request))  # type: ignore[arg-type]
     raise failure

@@ -49,7 +49,10 @@ class Secrets:
             keys.append(self._current())
         if self._request is not None:
             values = [self._request.headers.get(name) for name in CREDENTIALS]
-            keys += [value.rpartition(" ")[2] for value in values if value]
+            for value in filter(None, values):
+                # "Bearer KEY", "KEY", or the values of cookies.
+                keys += [part.rpartition("=")[2].strip() for part in value.split(";")] if "=" in value else []
+                keys.append(value.rpartition(" ")[2])
         return tuple(key for key in keys if key is not None and len(key) >= SHORTEST)
 
     def scrub(self, text: str) -> str:

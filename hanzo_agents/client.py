@@ -99,14 +99,14 @@ class AsyncHanzo(AsyncOpenAI):
         _inherit: Inherited | None = None,
         **sdk: Any,
     ) -> None:
-        checked_timeout("timeout", timeout)
         if _inherit is None:
             try:
+                checked_timeout("timeout", timeout)
                 opened = open_client(
                     base_url=base_url, api_key=api_key, model=model, env_file=env_file,
                     allow_insecure=allow_insecure,
                     stack=stack_of(policies, fallbacks=fallbacks, max_retries=_given(max_retries)),
-                    labels=Labels(user_id, metadata), headers={**(default_headers or {}), **(headers or {})},
+                    labels=Labels(user_id, metadata), headers=(default_headers, headers),
                     max_response_bytes=max_response_bytes, http_client=http_client,
                     transport={"proxy": proxy, "verify": verify, "cert": cert}, unknown=sdk,
                 )  # fmt: skip

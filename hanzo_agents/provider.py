@@ -14,6 +14,7 @@ from typing_extensions import override
 from hanzo_agents._agents.models import ChatModel, HanzoModel, ResponsesModel
 from hanzo_agents._agents.tracer import AgentsTracer
 from hanzo_agents._agents.wrap import FallbackProvider, PolicyModel, wrap
+from hanzo_agents._kernel.shapes import as_list
 from hanzo_agents._kernel.stack import Policy, Stack
 from hanzo_agents.client import AsyncHanzo
 from hanzo_agents.errors import ConfigError, InvalidResponse
@@ -89,19 +90,20 @@ class HanzoModelProvider(ModelProvider):
         allow_insecure: bool = False,
         **client: Any,
     ) -> None:
-        if api not in {"chat", "responses"}:
-            raise ConfigError(f'api: expected "chat" or "responses", got {api!r}')
-        stack = stack_of(policies, fallbacks=fallbacks)
-        self._lifted = stack if any(target.foreign for target in stack.targets) else None
-        if timeout is not None:
-            client["timeout"] = timeout
         try:
+            if api not in ("chat", "responses"):
+                raise ConfigError(f'api: expected "chat" or "responses", got {api!r}')  # noqa: TRY301 - leaves by the same door
+            stack = stack_of(policies, fallbacks=fallbacks)
+            self._lifted = stack if any(target.foreign for target in stack.targets) else None
+            if timeout is not None:
+                client["timeout"] = timeout
             self._client = AsyncHanzo(
                 base_url, api_key, model=model, policies=Stack() if self._lifted else stack, headers=headers,
                 user_id=user_id, metadata=metadata, http_client=http_client, env_file=env_file,
                 allow_insecure=allow_insecure, **client,
             )  # fmt: skip
         except ConfigError as error:
+            # This frame holds the key, and so do those below.
             api_key = base_url = headers = None
             fallbacks, stack = (), Stack()
             client.clear()
@@ -200,8 +202,9 @@ class HanzoModelProvider(ModelProvider):
     async def list_models(self) -> list[str]:
         """The names of the models that the router offers."""
         page: Any = await self._client.models.list()
-        names = [getattr(model, "id", None) for model in getattr(page, "data", None) or ()]
-        if not names or not all(isinstance(name, str) for name in names):
+        listed = getattr(page, "data", None)
+        names = [getattr(model, "id", None) for model in as_list(listed)]
+        if not isinstance(listed, list) or not all(isinstance(name, str) for name in names):
             raise InvalidResponse("the router's list of models is none", code="invalid_response")
         return cast("list[str]", names)
 

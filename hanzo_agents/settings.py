@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -121,6 +121,8 @@ def _given(name: str, value: Any) -> str | None:
 def _read(env_file: str | Path) -> dict[str, str]:
     from dotenv import dotenv_values
 
+    if not isinstance(env_file, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"env_file: expected a path, got {type(env_file).__name__}")
     if not Path(env_file).is_file():
         raise ConfigError(f"env_file: expected an existing file, got {str(env_file)!r}")
     # The file's own references are not expanded: they would mix in the environment.
@@ -224,7 +226,7 @@ def open_client(
     allow_insecure: bool,
     stack: Stack,
     labels: Labels,
-    headers: Mapping[str, str],
+    headers: Sequence[Mapping[str, str] | None],
     max_response_bytes: int,
     http_client: Any,
     transport: Mapping[str, Any],
@@ -236,6 +238,10 @@ def open_client(
         ConfigError: names the argument that is missing or wrong.
     """
     _refuse_unknown(unknown)
+    if http_client is not None and not callable(getattr(http_client, "send", None)):
+        raise ConfigError(
+            f"http_client: expected an httpx2 or httpx AsyncClient, got {type(http_client).__name__}"
+        )
     if not isinstance(allow_insecure, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"allow_insecure: expected True or False, got {allow_insecure!r}")
     if http_client is not None and (own := [n for n, v in transport.items() if v not in (None, True)]):
@@ -261,9 +267,13 @@ def open_client(
         base_url=settings.base_url,
         api_key=api_key if callable(api_key) else settings.api_key.get_secret_value(),
         http_client=http_client or _http_client(transport),
-        headers={**labels.headers(), **checked_headers("headers", headers)},
+        headers={name: value for part in (labels.headers(), *headers) for name, value in _items(part)},
         inherited=inherited,
     )
+
+
+def _items(headers: Any) -> Iterable[tuple[str, str]]:
+    return checked_headers("headers", {} if headers is None else headers).items()
 
 
 def _check_targets(stack: Stack, *, allow_insecure: bool) -> None:

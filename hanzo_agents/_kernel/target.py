@@ -52,10 +52,7 @@ class Target:
                 "Target: base_url and api_key go together, so that a key never reaches another endpoint; "
                 f"got only {'api_key' if self.base_url is None else 'base_url'}"
             )
-        for name in ("base_url", "api_key", "label"):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, str):
-                raise ConfigError(f"Target.{name}: expected a string, got {type(value).__name__}")
+        _check_kinds(self)
         if self.headers and self.base_url is None:
             raise ConfigError("Target.headers: they go with a base_url; without one the client's are sent")
         if self.api_key == "":
@@ -107,3 +104,13 @@ class Target:
                 raise ConfigError(f"{field}: expected a model's name, got an empty string")
             return cls(value)
         raise ConfigError(f"{field}: expected a model's name or a Target, got {type(value).__name__}")
+
+
+def _check_kinds(target: Target) -> None:
+    for name in ("base_url", "api_key", "label"):
+        value = getattr(target, name)
+        if value is not None and not isinstance(value, str):
+            raise ConfigError(f"Target.{name}: expected a string, got {type(value).__name__}")
+    kind: type[object] = type(target.model)
+    if issubclass(kind, int | float | bytes | list | tuple | dict):
+        raise ConfigError(f"Target.model: expected a name or an agents.Model, got {kind.__name__}")

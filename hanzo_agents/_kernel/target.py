@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from hanzo_agents.errors import ConfigError
@@ -111,6 +111,6 @@ def _check_kinds(target: Target) -> None:
         value = getattr(target, name)
         if value is not None and not isinstance(value, str):
             raise ConfigError(f"Target.{name}: expected a string, got {type(value).__name__}")
-    kind: type[object] = type(target.model)
+    kind = cast("type[object]", type(target.model))
     if issubclass(kind, int | float | bytes | list | tuple | dict):
         raise ConfigError(f"Target.model: expected a name or an agents.Model, got {kind.__name__}")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 
+import httpx2
 import pytest
 import yaml
 
@@ -176,6 +177,14 @@ async def test_a_key_spelled_over_several_deltas_stops_the_recording(post, upstr
         await post({})
     assert "0123456789" not in str(refused.value)
     assert list(tape.parent.iterdir()) == []
+
+
+async def test_a_refused_recording_leaves_the_network_as_it_was(post, upstream, tape):
+    before = httpx2.AsyncHTTPTransport.handle_async_request
+    upstream.reply = (200, {"content-type": "audio/wav"}, b"\xff\x00" + CANARY.encode())
+    with pytest.raises(SecretFoundError) as refused, use_cassette(tape, mode="all", secrets=[CANARY]):
+        await post({})
+    assert httpx2.AsyncHTTPTransport.handle_async_request is before, refused
 
 
 async def test_a_given_secret_in_a_binary_body_stops_the_recording(post, upstream, tape):

@@ -156,19 +156,23 @@ def use_cassette(
             cassette.assert_all_used()
 
 
-def _tape(path: Path, mode: Mode, rules: Rules) -> Any:
-    """Open vcrpy's cassette: a context manager that patches, loads and, unless an error leaves it, saves."""
+@contextmanager
+def _tape(path: Path, mode: Mode, rules: Rules) -> Generator[Any]:
+    """vcrpy's cassette: loaded, its patches in place. Written when they are gone, unless an error left the block."""
     vcr: Any = importlib.import_module("vcr.cassette")
-    return vcr.Cassette.use(
+    files = Files(rules.scrubber, afresh=mode == "all")
+    with vcr.Cassette.use(
         path=path,
         serializer=layout,
-        persister=Files(rules.scrubber, afresh=mode == "all"),
+        persister=files,
         record_mode=importlib.import_module("vcr.record_mode").RecordMode(mode),
         match_on=(rules.same,),
         before_record_request=rules.request,
         before_record_response=rules.response,
         record_on_exception=False,
-    )
+    ) as tape:
+        yield tape
+    files.write()
 
 
 def _raise_misses(cassette: Cassette, tape: Any, rules: Rules) -> None:

@@ -103,6 +103,7 @@ class Files:
     def __init__(self, scrubber: Scrubber, *, afresh: bool) -> None:
         self._scrubber = scrubber
         self._afresh = afresh
+        self._unwritten: tuple[Path, Any, Any] | None = None
 
     def load_cassette(self, path: Path, serializer: Any) -> Any:
         """Requests and responses; an unreadable file is an error, and not an empty cassette."""
@@ -114,7 +115,14 @@ class Files:
             raise CassetteError(f"{path} is not a cassette: {type(error).__name__}: {error}") from error
 
     def save_cassette(self, path: Path, interactions: Any, serializer: Any) -> None:
-        """Write the whole file or nothing."""
+        """Keep it for `write`: vcrpy asks while its patches are in place, and an error here would leave them there."""
+        self._unwritten = path, interactions, serializer
+
+    def write(self) -> None:
+        """Write what vcrpy asked to save: the whole file or nothing."""
+        if self._unwritten is None:
+            return
+        path, interactions, serializer = self._unwritten
         text: str = importlib.import_module("vcr.serialize").serialize(interactions, serializer)
         if findings := scan_text(text, path, self._scrubber.known):
             listed = "".join(f"\n  {finding}" for finding in findings)

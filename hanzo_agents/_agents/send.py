@@ -37,11 +37,11 @@ async def send_to_model(model: Model, call: Call) -> Reply:
     What is no answer raises InvalidResponse; everything else that the model raises passes unchanged.
     """
     record = Attempt(call.attempt, str(call.target), call.clock.now(), model=call.target.name)
-    call.journal.begin(record)
+    call.begin(record)
     legs: list[Journal] = []
     try:
-        for check in call.guards:
-            check(call)
+        if call.guards:
+            await call.pass_guards()
         if call.payload:
             return await _stream(model, call, record, legs)
         return await _value(model, call, record, legs)

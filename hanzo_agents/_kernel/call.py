@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock
 from hanzo_agents._kernel.journal import Decision, Journal
+from hanzo_agents._kernel.price import NO_PRICES, Prices
 
 if TYPE_CHECKING:
+    from hanzo_agents._kernel.journal import Attempt
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents._kernel.target import Target
 
-__all__ = ["Call", "Predicate", "Send", "View"]
+__all__ = ["Call", "Guard", "Predicate", "Send", "View"]
 
 Send = Callable[["Call"], Awaitable["Reply"]]
 """The inner service: everything below a policy, down to the wire."""
 
 Predicate = Callable[[Exception], bool]
+
+
+Guard = Callable[["Call"], Awaitable[None] | None]
+"""A check that refuses a send by raising. One that must wait for its answer returns something to await."""
 
 
 class View(Protocol):
@@ -79,6 +85,8 @@ class Call:
         spare: another target stands ready should this one fail.
         single: exactly one request may be sent, whatever policies say (somebody else owns the retries).
         payload: what the edge needs to send it; policies pass it on unread.
+        prices: what models cost, as far as anybody knows.
+        records: lists that each attempt below is written into, for a policy that accounts for one leg of several.
         guards: checks that the wire runs immediately before each send; they refuse by raising.
     """
 
@@ -91,7 +99,9 @@ class Call:
     spare: bool = False
     single: bool = False
     payload: Any = field(default=None, repr=False)
-    guards: tuple[Callable[[Call], None], ...] = ()
+    guards: tuple[Guard, ...] = ()
+    records: tuple[list[Attempt], ...] = ()
+    prices: Prices = field(default=NO_PRICES, repr=False)
     clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
 
     def aimed_at(self, target: Target, *, spare: bool = False) -> Call:
@@ -118,9 +128,26 @@ class Call:
             return self
         return replace(self, deadline=deadline)
 
-    def guard(self, check: Callable[[Call], None]) -> Call:
-        """Have the wire run `check` immediately before each send."""
+    def guard(self, check: Guard) -> Call:
+        """Have the wire run `check` immediately before each send; what it returns is awaited."""
         return replace(self, guards=(*self.guards, check))
+
+    def recorded_in(self, record: list[Attempt]) -> Call:
+        """Have the attempts below written into `record`: the journal also holds those of other legs."""
+        return replace(self, records=(*self.records, record))
+
+    def begin(self, attempt: Attempt) -> None:
+        """Write down that an attempt starts. Called by the wire."""
+        for record in self.records:
+            record.append(attempt)
+        self.journal.begin(attempt)
+
+    async def pass_guards(self) -> None:
+        """Run the guards. Called by the wire, when nothing but the send is left to do."""
+        for check in self.guards:
+            waiting = check(self)
+            if waiting is not None:
+                await waiting
 
     def note(self, policy: str, action: str, reason: str, **data: Any) -> None:
         """Tell observers what was decided, and why."""

@@ -31,6 +31,7 @@ class Usage:
     basis: Basis = "reported"
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -110,12 +111,21 @@ class Observer(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Journal:
-    """The record of one logical call, shared by all its attempts."""
+    """The record of one logical call, shared by all its attempts.
+
+    Attributes:
+        started, ended: monotonic seconds.
+        operation: what was asked for: "chat", "responses", ...
+        agent: the name of the agent that asks, when the SDK's tracing tells.
+        run: the id of the agent run it belongs to, when there is one.
+    """
 
     started: float
     operation: str
+    agent: str | None = None
+    run: str | None = None
     leg: bool = False
     """Whether the call is a leg of another one that has a journal of its own."""
     observers: tuple[Observer, ...] = ()

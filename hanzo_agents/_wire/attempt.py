@@ -76,10 +76,10 @@ class Endpoint:
             Refused: a guard of the call refuses it now.
         """
         record = Attempt(call.attempt, str(call.target), call.clock.now(), model=call.target.name)
-        call.journal.begin(record)
+        call.begin(record)
         try:
-            for check in call.guards:
-                check(call)
+            if call.guards:
+                await call.pass_guards()
             response = await self._send(call, exchange)
             record.status_code = response.status_code
             note_headers(record, response.headers, stream=exchange.stream)

@@ -8,7 +8,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
-from hanzo_agents._wire.loop_thread import DAEMON_THREADS, LoopThread, loop_thread
+from hanzo_agents._kernel.loop_thread import DAEMON_THREADS, LoopThread, loop_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

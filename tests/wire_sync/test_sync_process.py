@@ -113,7 +113,7 @@ def test_exit_lets_a_cleanup_end_that_has_begun():
                 await asyncio.sleep(0)
             for _ in range(10):
                 await asyncio.sleep(0)
-        import hanzo_agents._wire.loop_thread as module
+        import hanzo_agents._kernel.loop_thread as module
         thread = module.loop_thread()
         task = run(cancelled())
         next(iterate(slow()))
@@ -198,7 +198,7 @@ def test_a_call_after_the_loop_has_ended_is_answered_or_refused():
     # may still start a thread depends on the version of Python.
     script = """
         import atexit
-        import hanzo_agents._wire.loop_thread as module
+        import hanzo_agents._kernel.loop_thread as module
         def late():
             try:
                 say(run(asyncio.sleep(0, "answered")))
@@ -236,7 +236,7 @@ class TestFork:
 
     def test_a_lock_that_another_thread_holds_stays_behind(self):
         script = f"""{FORK}
-    import hanzo_agents._wire.loop_thread as module
+    import hanzo_agents._kernel.loop_thread as module
     with module._process._lock:
         in_child(lambda: say(run(asyncio.sleep(0, "child"))))
         """

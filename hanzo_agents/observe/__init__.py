@@ -1,0 +1,1 @@
+"""Watching calls: metrics, logs, traces."""

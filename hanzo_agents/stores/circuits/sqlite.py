@@ -1,0 +1,3 @@
+"""Circuits in SQLite."""
+
+SCHEMA: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Cached answers: what every store does."""

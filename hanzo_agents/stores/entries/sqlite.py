@@ -1,0 +1,3 @@
+"""Cached answers in SQLite."""
+
+SCHEMA: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Money: what every store does."""

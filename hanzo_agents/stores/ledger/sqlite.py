@@ -1,0 +1,3 @@
+"""Money in SQLite."""
+
+SCHEMA: tuple[str, ...] = ()

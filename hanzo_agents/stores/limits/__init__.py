@@ -1,0 +1,1 @@
+"""Limits: what every store does."""

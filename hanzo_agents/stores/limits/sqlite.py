@@ -1,0 +1,3 @@
+"""Limits in SQLite."""
+
+SCHEMA: tuple[str, ...] = ()

@@ -1,0 +1,70 @@
+"""The outcome of a store operation: under way from the moment it was asked for, whether or not it is awaited.
+
+Accounts are settled from hooks that are synchronous and may run on any thread, without an event loop, even at
+exit. So an operation begins when it is called, and awaiting only waits: who is cancelled meanwhile has not undone
+it, and who needs no answer does not await.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["Done", "Pending", "Submitted"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_logger = logging.getLogger("hanzo_agents")
+
+
+class Pending(Protocol[T_co]):
+    """What an operation returns: await it for its result, or leave it."""
+
+    def __await__(self) -> Generator[Any, Any, T_co]:
+        """Wait for the result; raises what the operation raised."""
+        ...
+
+
+class Done(Generic[T]):
+    """An operation that was over when it returned. Awaiting it never suspends."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self.value
+        yield
+
+
+class Submitted(Generic[T]):
+    """An operation on another thread.
+
+    Args:
+        future: completed by that thread.
+        what: names the operation in the log, should it fail while nobody waits for it.
+    """
+
+    __slots__ = ("_awaited", "future", "what")
+
+    def __init__(self, future: Future[T], what: str) -> None:
+        self.future = future
+        self.what = what
+        self._awaited = False
+        future.add_done_callback(self._done)
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        self._awaited = True
+        # Shielded: the operation goes on when its waiter is cancelled, as it would have a moment later.
+        return (yield from asyncio.shield(asyncio.wrap_future(self.future)).__await__())
+
+    def _done(self, future: Future[T]) -> None:
+        if not self._awaited and not future.cancelled() and (error := future.exception()) is not None:
+            _logger.warning("%s failed: %s: %s", self.what, type(error).__name__, error)

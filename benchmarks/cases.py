@@ -7,11 +7,13 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
+from benchmarks.cached import CACHED, LITELLM_CACHE
 from benchmarks.fallback import DEFAULTS, RETRIES_OFF, added_by_fallback
 from benchmarks.imports import import_costs
 from benchmarks.measure import Block, Series, cpu, interleaved, throughput, wall
-from benchmarks.payloads import ANSWER, messages, pieces
-from benchmarks.subjects import BARE, BARE_RESPONSES, CHAT, RESPONSES, Build, Subject, build
+from benchmarks.payloads import ANSWER, asked_anew, messages, pieces
+from benchmarks.streams import costs
+from benchmarks.subjects import BARE, BARE_RESPONSES, CHAT, RESPONSES, Build, Subject, absent_in, build
 
 SHORT, LONG = 10, 210  # chunks: their difference, over 200, is the cost of a chunk without that of a call
 CALLS = {2: 80, 40: 30, 100: 15}
@@ -32,20 +34,24 @@ class Table:
 async def checked(subjects: dict[str, Subject], chunks: int) -> None:
     """Every subject must give the very answer the server sent, as a value and as a stream."""
     for name, subject in subjects.items():
-        value = await subject.call(messages(2))
-        streamed = "".join([piece async for piece in subject.stream(messages(2))])
+        value = await _ask(subject, messages(2))
+        streamed = "".join([piece async for piece in subject.stream(asked_anew(messages(2)))])
         if value != ANSWER or streamed != "".join(pieces(chunks)):
             raise RuntimeError(f"{name} does not return what was sent")
 
 
+async def _ask(subject: Subject, turns: list[dict[str, str]]) -> str:
+    return await subject.call(asked_anew(turns))
+
+
 async def _drain(subject: Subject) -> None:
-    async for _ in subject.stream(messages(2)):
+    async for _ in subject.stream(asked_anew(messages(2))):
         pass
 
 
 async def _first_token(subject: Subject) -> float:
     start, first = time.perf_counter(), 0.0
-    async for piece in subject.stream(messages(2)):
+    async for piece in subject.stream(asked_anew(messages(2))):
         if piece and not first:
             first = time.perf_counter() - start
     return first
@@ -54,8 +60,7 @@ async def _first_token(subject: Subject) -> float:
 async def _calls(subjects: dict[str, Subject], base: str, dialect: str, rounds: int) -> list[Table]:
     tables = []
     for count, calls in CALLS.items():
-        asked = messages(count)
-        blocks = {name: cpu(partial(subject.call, asked), calls) for name, subject in subjects.items()}
+        blocks = {name: cpu(partial(_ask, subject, messages(count)), calls) for name, subject in subjects.items()}
         series = await interleaved(blocks, rounds)
         title = f"CPU per call, {dialect}, {count} messages"
         tables.append(Table(f"{dialect}_cpu_{count}", title, "us", 1e6, base, series))
@@ -98,9 +103,8 @@ async def _dialect(origin: str, builds: dict[str, Build], base: str, dialect: st
 
 async def _load(origin: str, rounds: int) -> Table:
     subjects, _ = build(CHAT, f"{origin}/{SHORT}/v1")
-    asked = messages(2)
     blocks = {
-        name: throughput(partial(subject.call, asked), calls=512, concurrency=64)
+        name: throughput(partial(_ask, subject, messages(2)), calls=512, concurrency=64)
         for name, subject in subjects.items()
     }
     series = await interleaved(blocks, rounds)
@@ -117,6 +121,31 @@ async def _fallback(origin: str, samples: int) -> list[Table]:
     ]
 
 
+async def _cache(origin: str, rounds: int) -> Table:
+    """Wall time of an answer that is in a cache already."""
+    subjects, _ = build(CACHED, f"{origin}/{SHORT}/v1")
+    blocks = {}
+    for name, subject in subjects.items():
+        await subject.call(messages(2))
+        blocks[name] = wall(partial(_hit, subject), 50)
+    series = await interleaved(blocks, rounds)
+    return Table("cache_hit", "A cache hit, chat, 2 messages", "ms", 1e3, LITELLM_CACHE, series)
+
+
+async def _hit(subject: Subject) -> float:
+    start = time.perf_counter()
+    await subject.call(messages(2))
+    return time.perf_counter() - start
+
+
+def _streams(origin: str, rounds: int) -> list[Table]:
+    found = costs(f"{origin}/{SHORT}/v1", rounds)
+    return [
+        Table("streams_memory", "1000 open streams, memory each", "KiB", 1 / 1024, BARE, found["memory"]),
+        Table("streams_cpu", "1000 open streams, CPU each", "us", 1e6, BARE, found["cpu"]),
+    ]
+
+
 async def tables(origin: str, rounds: int) -> list[Table]:
     """Every figure, in the order of the report."""
     return [
@@ -124,10 +153,12 @@ async def tables(origin: str, rounds: int) -> list[Table]:
         *await _dialect(origin, RESPONSES, BARE_RESPONSES, "responses", rounds),
         await _load(origin, max(3, rounds // 2)),
         *await _fallback(origin, max(3, rounds // 2)),
+        await _cache(origin, rounds),
+        *_streams(origin, max(3, rounds // 2)),
         Table("import", "Importing", "ms", 1e3, "agents", import_costs(2 * rounds)),
     ]
 
 
 def absent() -> dict[str, str]:
     """Subjects that cannot be built here, with the reason."""
-    return build({**CHAT, **RESPONSES}, "http://127.0.0.1:1/10/v1")[1]
+    return absent_in({**CHAT, **RESPONSES, **CACHED})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from typing import Any
 
 ANSWER = (
@@ -14,11 +15,20 @@ _FILLER = "Please keep the earlier constraints in mind and answer in plain words
 _USAGE = {"prompt_tokens": 40, "completion_tokens": 56, "total_tokens": 96}
 
 
-def messages(count: int) -> list[dict[str, str]]:
-    """`count` messages of about 200 characters: a system message, then turns ending on the user."""
+_questions = count(1)
+
+
+def asked_anew(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The same messages with another number in the last one: no cache has seen them."""
+    last = turns[-1]
+    return [*turns[:-1], {**last, "content": f"{last['content']} (question {next(_questions)})"}]
+
+
+def messages(number: int) -> list[dict[str, str]]:
+    """So many messages of about 200 characters: a system message, then turns ending on the user."""
     turns = [
         {"role": "user" if turn % 2 == 0 else "assistant", "content": f"Turn {turn}. {_FILLER * 2}"}
-        for turn in range(count - 1)
+        for turn in range(number - 1)
     ]
     return [{"role": "system", "content": f"You are a booking assistant. {_FILLER}"}, *turns]
 

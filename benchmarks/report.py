@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.cached import OUR_DISK, OUR_MEMORY
 from benchmarks.fallback import OUR_FALLBACK
-from benchmarks.subjects import OURS
+from benchmarks.subjects import OURS, WHOLE
 
 if TYPE_CHECKING:
     from benchmarks.cases import Table
@@ -35,6 +36,10 @@ AIMS = (
     Aim("CPU per call at 2 messages, x bare", "chat_cpu_2", OURS, 0.6),
     Aim("CPU per call at 40 messages, x bare", "chat_cpu_40", OURS, 0.2),
     Aim("CPU per stream chunk, x bare", "chat_cpu_chunk", OURS, 0.5),
+    Aim("CPU per call at 2 messages, the whole stack, x bare", "chat_cpu_2", WHOLE, 0.6),
+    Aim("CPU per call at 40 messages, the whole stack, x bare", "chat_cpu_40", WHOLE, 0.2),
+    Aim("a hit of the cache in memory, ms", "cache_hit", OUR_MEMORY, 0.15, ratio=False),
+    Aim("a hit of the cache on disk, ms", "cache_hit", OUR_DISK, 0.4, ratio=False),
     Aim("added by a fallback, all defaults, ms", "fallback_defaults", OUR_FALLBACK, 5, ratio=False),
     Aim("`import hanzo_agents`, x `import agents`", "import", "hanzo_agents", 1.05),
 )

@@ -19,6 +19,7 @@ Messages = list[dict[str, str]]
 BARE = "agents OpenAIChatCompletionsModel (bare)"
 BARE_RESPONSES = "agents OpenAIResponsesModel (bare)"
 OURS = "HanzoModel, default policies"
+WHOLE = "HanzoModel, the whole stack"
 OURS_RESPONSES = "HanzoModel, Responses, default policies"
 OUR_CLIENT = "AsyncHanzo"
 LITELLM_MODEL = "agents LitellmModel"
@@ -97,6 +98,26 @@ def hanzo_model(base_url: str, model: str) -> Subject:
     return over_model(HanzoModelProvider(base_url=base_url, api_key="k", model=model).get_model(None))
 
 
+def whole_stack(base_url: str, model: str) -> Subject:
+    """Every policy there is, its state in memory; the cache misses, as each call asks something new."""
+    from hanzo_agents import Breaker, Budget, Cache, HanzoModelProvider, Hedge, MemoryStore, Price, RateLimit
+
+    store = MemoryStore()
+    policies = [
+        Cache(ttl=3600, store=store, max_entries=100),
+        Hedge(after="p95", to=["other"]),
+        Budget(per_call=1, daily=1_000_000, store=store, prices={"m": Price(input=0.5, output=1.5)}),
+        Breaker(store=store),
+        RateLimit(
+            requests_per_minute=10_000_000, tokens_per_minute=10_000_000_000, max_concurrent=10_000, store=store
+        ),
+    ]
+    provider = HanzoModelProvider(
+        base_url=base_url, api_key="k", model=model, fallbacks=["other"], policies=policies
+    )
+    return over_model(provider.get_model(None))
+
+
 def hanzo_responses(base_url: str, model: str) -> Subject:
     from hanzo_agents import HanzoModelProvider
 
@@ -134,6 +155,7 @@ def litellm_router(base_url: str, model: str) -> Subject:
 CHAT: dict[str, Build] = {
     BARE: bare,
     OURS: hanzo_model,
+    WHOLE: whole_stack,
     "AsyncOpenAI": openai_client,
     OUR_CLIENT: hanzo_client,
     LITELLM_MODEL: litellm_model,
@@ -152,6 +174,11 @@ def build(builds: dict[str, Build], base_url: str) -> tuple[dict[str, Subject], 
         except ImportError as error:
             absent[name] = str(error)
     return present, absent
+
+
+def absent_in(builds: dict[str, Build]) -> dict[str, str]:
+    """Subjects that cannot be built here, with the reason."""
+    return build(builds, "http://127.0.0.1:1/10/v1")[1]
 
 
 def importable(module: str) -> bool:

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from hanzo_agents._kernel.clock import Duration, required_seconds
 from hanzo_agents.errors import ConfigError
@@ -166,13 +166,14 @@ class _Worker:
     """The thread that owns a store's connection."""
 
     def __init__(self, store: SQLiteStore) -> None:
-        # Not the store itself: a store that nobody holds any more ends its thread.
         self._path, self._timeout, self._durable = store.path, store.timeout, store.durable
         self._process = os.getpid()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection: sqlite3.Connection | None = None
         self._thread = threading.Thread(target=self._main, name="hanzo-agents-sqlite", daemon=True)
         self._thread.start()
+        # The thread must not hold the store: one that nobody holds any more ends its thread.
+        finalize(store, self._jobs.put, None)
 
     @property
     def alive(self) -> bool:

@@ -14,7 +14,6 @@ import os
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, TypeVarTuple
 from weakref import WeakSet
@@ -23,8 +22,9 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from contextvars import Context
 
-__all__ = ["DAEMON_THREADS", "LoopThread", "background_loop", "loop_thread"]
+__all__ = ["DAEMON_THREADS", "LoopThread", "loop_thread"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -89,14 +89,6 @@ class LoopThread:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    def launch(self, start: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Run a coroutine for whoever does not wait for it here, the loop's own calls among them.
-
-        Raises:
-            RuntimeError: the process ends.
-        """
-        self._loop.call_soon_threadsafe(lambda: self.begin(start(), Context()))
 
     def stop(self) -> None:
         """Cancel everything, close the loop, and wait a moment for that."""
@@ -166,13 +158,6 @@ class _Process:
         current.check()
         return current
 
-    def background_loop(self) -> LoopThread:
-        """The same, for work that may begin on that very loop: nobody blocks on it there."""
-        current = self._current
-        if current is None or not current.ours:
-            return self.loop_thread()
-        return current
-
     def forked(self) -> None:
         """Start afresh in a child process: only the thread that forked has come along.
 
@@ -197,7 +182,6 @@ DAEMON_THREADS = _DaemonThreads()
 
 _process = _Process()
 loop_thread = _process.loop_thread
-background_loop = _process.background_loop
 atexit.register(_process.stop)
 if sys.platform != "win32":
     os.register_at_fork(after_in_child=_process.forked)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
+import atexit
 import hashlib
 import time
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from weakref import WeakSet, finalize
 
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock, Duration, required_seconds
-from hanzo_agents._kernel.loop_thread import LoopThread, background_loop
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.stores.pending import Submitted
 from hanzo_agents.stores.store import StoreUnavailable
+from hanzo_agents.stores.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RedisStore", "Script"]
 
-MOST_CONNECTIONS = 32
+MOST_CONNECTIONS = 8
 
 _NOW = """\
 local now = tonumber(ARGV[1])
@@ -63,8 +63,9 @@ class RedisStore:
     Args:
         url: `redis://`, `rediss://` or `unix://`, as redis-py reads it.
         prefix: begins every key; stores with different prefixes know nothing of each other.
-        timeout: seconds an operation may take. After one that failed, operations are refused at once for
-            `retry_in` seconds, so that a Redis that hangs does not hold up every call.
+        timeout: seconds to connect, and to answer.
+        retry_in: seconds after an operation that failed in which operations are refused at once, so that a Redis
+            that hangs does not hold up every call.
 
     Raises:
         ConfigError: the extra `redis` is not installed, or the URL is none.
@@ -82,7 +83,8 @@ class RedisStore:
         self.timeout = required_seconds("RedisStore.timeout", timeout)
         self.retry_in = required_seconds("RedisStore.retry_in", retry_in)
         self._away_until = float("-inf")
-        self._connected: tuple[LoopThread, Any, asyncio.Semaphore] | None = None
+        self._workers: Workers | None = None
+        _open_stores.add(self)
 
     @property
     def scope(self) -> str:
@@ -133,69 +135,65 @@ class RedisStore:
         now = "" if clock is SYSTEM_CLOCK else repr(clock.wall())
         future: Future[Any] = Future()
         submitted = Submitted(future, script.what)
-        thread = background_loop()
         try:
-            thread.launch(lambda: self._run(thread, script, keys, (now, *args), future))
+            self._threads().put(partial(self._run, script, keys, (now, *args), future))
         except RuntimeError:  # the process ends: what was reserved is left to its lease
             future.set_exception(_unavailable(script, "stopped"))
         return submitted
 
-    async def _run(
-        self, thread: LoopThread, script: Script, keys: Sequence[str], args: Sequence[Any], future: Future[Any]
-    ) -> None:
+    def _threads(self) -> Workers:
+        workers = self._workers
+        if workers is None or not workers.ours:
+            workers = self._workers = Workers("hanzo-agents-redis", most=MOST_CONNECTIONS)
+            finalize(self, workers.dismiss)
+        return workers
+
+    def _run(self, script: Script, keys: Sequence[str], args: Sequence[Any], future: Future[Any]) -> None:
         try:
-            result = await self._answer(thread, script, keys, args)
-        except BaseException as error:
-            future.set_exception(error if isinstance(error, Exception) else _unavailable(script, "stopped"))
-            if not isinstance(error, Exception):
-                raise
+            result = self._answer(script, keys, args)
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            future.set_exception(error)
         else:
             future.set_result(result)
 
-    async def _answer(self, thread: LoopThread, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    def _answer(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         from redis import exceptions
 
-        client, slots = self._connection(thread)
-        async with slots:
-            if time.monotonic() < self._away_until:
-                raise _unavailable(script, f"away; asked again after {self.retry_in:g} s")
-            try:
-                async with asyncio.timeout(self.timeout):
-                    return await _evaluate(client, script, keys, args)
-            except (TimeoutError, OSError, exceptions.RedisError) as error:
-                self._away_until = time.monotonic() + self.retry_in
-                # The client's error is no cause: its frames hold the address with its password.
-                reason = f"no answer within {self.timeout:g} s" if isinstance(error, TimeoutError) else str(error)
-                refusal = _unavailable(script, reason)
+        if time.monotonic() < self._away_until:
+            raise _unavailable(script, f"away; asked again after {self.retry_in:g} s")
+        try:
+            return _evaluate(self._client, script, keys, args)
+        except (OSError, exceptions.RedisError) as error:
+            self._away_until = time.monotonic() + self.retry_in
+            # The client's error is no cause: its frames hold the address with its password.
+            late = isinstance(error, exceptions.TimeoutError)
+            refusal = _unavailable(script, f"no answer within {self.timeout:g} s" if late else str(error))
         raise refusal
 
-    def _connection(self, thread: LoopThread) -> tuple[Any, asyncio.Semaphore]:
-        """The client of the loop that serves this process, a new one after a fork. Called on that loop."""
-        if self._connected is None or self._connected[0] is not thread:
-            from redis.asyncio import Redis
-            from redis.asyncio.retry import Retry
-            from redis.backoff import NoBackoff
+    @cached_property
+    def _client(self) -> Any:
+        """Connections of this process; redis-py leaves those of a parent alone."""
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
-            client: Any = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-                self._url, max_connections=MOST_CONNECTIONS, socket_connect_timeout=self.timeout,
-                retry=Retry(NoBackoff(), 0),
-            )  # fmt: skip
-            self._connected = thread, client, asyncio.Semaphore(MOST_CONNECTIONS)
-        return self._connected[1], self._connected[2]
+        return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+            self._url, socket_timeout=self.timeout, socket_connect_timeout=self.timeout,
+            retry=Retry(NoBackoff(), 0),
+        )  # fmt: skip
 
     def close(self) -> None:
-        """Close the connections. The store opens new ones when it is used again."""
-        connected, self._connected = self._connected, None
-        if connected is not None and connected[0].ours:
-            thread, client, _ = connected
-            with suppress(RuntimeError):
-                thread.launch(client.aclose)
+        """Finish what was asked for and close the connections. The store opens new ones when it is used again."""
+        workers, self._workers = self._workers, None
+        if workers is not None and workers.ours:
+            workers.finish(2 * self.timeout)
+        self._client.close()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(scope={self.scope!r})"
 
 
-async def _evaluate(client: Any, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+def _evaluate(client: Any, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
     """Run by digest; once more when the server has forgotten the script or the connection was an old one.
 
     Safe, as every operation carries an id and may be repeated.
@@ -203,9 +201,9 @@ async def _evaluate(client: Any, script: Script, keys: Sequence[str], args: Sequ
     from redis import exceptions
 
     try:
-        return await client.evalsha(script.digest, len(keys), *keys, *args)
+        return client.evalsha(script.digest, len(keys), *keys, *args)
     except (exceptions.NoScriptError, exceptions.ConnectionError):
-        return await client.eval(script.source, len(keys), *keys, *args)
+        return client.eval(script.source, len(keys), *keys, *args)
 
 
 def _unavailable(script: Script, reason: str) -> StoreUnavailable:
@@ -220,3 +218,12 @@ def _check_url(url: object) -> None:
         import redis  # noqa: F401
     except ImportError:
         raise ConfigError("RedisStore: pip install 'hanzo-agents-provider[redis]'") from None
+
+
+_open_stores: WeakSet[RedisStore] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for store in list(_open_stores):
+        store.close()

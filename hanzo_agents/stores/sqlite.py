@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
-import queue
 import sqlite3
 import sys
 import threading
 from concurrent.futures import Future
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet, finalize
@@ -18,6 +17,7 @@ from hanzo_agents._kernel.clock import Duration, required_seconds
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.stores.pending import Submitted
 from hanzo_agents.stores.store import StoreUnavailable
+from hanzo_agents.stores.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ class SQLiteStore:
         self.timeout = required_seconds("SQLiteStore.timeout", timeout)
         self.durable = durable
         self._lock = threading.Lock()
-        self._worker: _Worker | None = None
+        self._file: _File | None = None
         _open_stores.add(self)
 
     @property
@@ -100,29 +100,33 @@ class SQLiteStore:
         """Have the store's thread do `work` in one transaction: all of it happens, or nothing.
 
         Args:
-            work: reads and writes; it may be run again when another process was faster.
+            work: reads and writes, on that thread.
             what: names the work in errors and the log.
             writes: take the write lock first, so that what was read still holds when writing.
         """
         future: Future[T] = Future()
         with self._lock:
-            worker = self._worker
-            if worker is None or not worker.alive:
-                worker = self._worker = _Worker(self)
-            worker.put(_Job(work, future, what, "IMMEDIATE" if writes else "DEFERRED"))
+            if self._file is None:
+                self._file = _File(self.path, self.timeout, durable=self.durable)
+                finalize(self, self._file.workers.dismiss)
+            job = _Job(work, future, what, "IMMEDIATE" if writes else "DEFERRED")
+            try:
+                self._file.put(job)
+            except RuntimeError as error:  # the process ends: what was reserved is left to its lease
+                job.fail(error)
         return Submitted(future, what)
 
     def close(self) -> None:
         """Finish what was asked for and close the file. The store opens it again when it is used again."""
         with self._lock:
-            worker, self._worker = self._worker, None
-        if worker is not None and worker.alive:
-            worker.finish()
+            file, self._file = self._file, None
+        if file is not None:
+            file.workers.finish(self.timeout + 1)
 
     def forked(self) -> None:
         """Start afresh in a child process: the thread and its connection stayed with the parent."""
         self._lock = threading.Lock()
-        self._worker = None
+        self._file = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r}, scope='this file')"
@@ -162,44 +166,30 @@ class _Job:
         self.future.set_exception(unavailable)
 
 
-class _Worker:
-    """The thread that owns a store's connection."""
+class _File:
+    """The open file, on the one thread that may touch it. It does not hold the store."""
 
-    def __init__(self, store: SQLiteStore) -> None:
-        self._path, self._timeout, self._durable = store.path, store.timeout, store.durable
-        self._process = os.getpid()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+    def __init__(self, path: Path, timeout: float, *, durable: bool) -> None:
+        self._path, self._timeout, self._durable = path, timeout, durable
         self._connection: sqlite3.Connection | None = None
-        self._thread = threading.Thread(target=self._main, name="hanzo-agents-sqlite", daemon=True)
-        self._thread.start()
-        # The thread must not hold the store: one that nobody holds any more ends its thread.
-        finalize(store, self._jobs.put, None)
-
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive() and self._process == os.getpid()
+        self.workers = Workers("hanzo-agents-sqlite", leave=self._close)
 
     def put(self, job: _Job) -> None:
-        self._jobs.put(job)
+        """Queue a transaction."""
+        self.workers.put(partial(self._run, job))
 
-    def finish(self) -> None:
-        """Do what is queued, close the file, and wait for that."""
-        self._jobs.put(None)
-        if threading.current_thread() is not self._thread:
-            self._thread.join(self._timeout + 1)
+    def _run(self, job: _Job) -> None:
+        try:
+            if self._connection is None:
+                self._connection = _opened(self._path, self._timeout, durable=self._durable)
+        except ConfigError as error:
+            job.future.set_exception(error)
+        except (sqlite3.Error, OSError) as error:
+            job.fail(error)
+        else:
+            job.run(self._connection)
 
-    def _main(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                if self._connection is None:
-                    self._connection = _opened(self._path, self._timeout, durable=self._durable)
-            except ConfigError as error:
-                job.future.set_exception(error)
-            except (sqlite3.Error, OSError) as error:
-                job.fail(error)
-            else:
-                job.run(self._connection)
-            del job  # or the last result would live until the next
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
 

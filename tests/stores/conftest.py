@@ -1,0 +1,98 @@
+"""The three stores, the Redis one on a real server that the tests start and may kill."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+import redis
+
+from hanzo_agents.stores import MemoryStore, RedisStore, SQLiteStore
+
+STARTING = 10.0
+
+
+class Server:
+    """A `redis-server` of our own: nothing on disk, a free port."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.process = None
+        self.start()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self):
+        return redis.Redis(port=self.port)
+
+    def start(self):
+        program = shutil.which("redis-server")
+        assert program, "redis-server is missing: apt-get install redis-server"
+        self.process = subprocess.Popen(
+            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        until = time.monotonic() + STARTING
+        while True:
+            try:
+                with self.client() as client:
+                    client.ping()
+                return
+            except redis.ConnectionError:
+                assert time.monotonic() < until, "redis-server does not start"
+                time.sleep(0.01)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self):
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self):
+        os.kill(self.process.pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_url(shared_redis):
+    """A running server that knows nothing yet."""
+    with shared_redis.client() as client:
+        client.flushall()
+    return shared_redis.url
+
+
+@pytest.fixture
+def own_redis(tmp_path):
+    """A server of the test's own, to be killed, frozen and started again."""
+    server = Server(tmp_path)
+    yield server
+    server.thaw()
+    server.kill()
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def store(request, tmp_path):
+    if request.param == "memory":
+        store = MemoryStore()
+    elif request.param == "sqlite":
+        store = SQLiteStore(tmp_path / "state.db")
+    else:
+        # A loaded machine is no reason to call Redis away.
+        store = RedisStore(request.getfixturevalue("redis_url"), timeout=5)
+    yield store
+    store.close()

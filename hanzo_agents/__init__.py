@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from hanzo_agents.policies.retry import Retry
     from hanzo_agents.policies.retry_budget import RetryBudget
     from hanzo_agents.policies.trace import Trace
+    from hanzo_agents.prices.price import Price
     from hanzo_agents.provider import (
         FallbackProvider,
         HanzoModel,
@@ -70,6 +71,7 @@ __all__ = [
     "Place",
     "Policy",
     "PolicyModel",
+    "Price",
     "Refused",
     "Reply",
     "ResponseTooLarge",
@@ -119,6 +121,7 @@ _HOMES = {
     "policies.retry": ("Retry",),
     "policies.retry_budget": ("RetryBudget",),
     "policies.trace": ("Trace",),
+    "prices.price": ("Price",),
     "provider": (
         "FallbackProvider",
         "HanzoModel",

@@ -129,6 +129,7 @@ def _adopt(record: Attempt, legs: list[Journal]) -> None:
             record.model = inner.model or record.model
             record.status_code = inner.status_code
             record.request_id = inner.request_id or record.request_id
+            record.server = inner.server
             record.usage = inner.usage or record.usage
             record.cost, record.cache_hit, record.sent = inner.cost, inner.cache_hit, inner.sent
 

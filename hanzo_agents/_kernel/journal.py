@@ -59,6 +59,7 @@ class Attempt:
         status_code: HTTP status of the reply, None when there was none.
         error: what ended it badly, before or after acceptance.
         sent: whether bytes of the request may have reached the upstream.
+        server: host and port of the endpoint, when known.
     """
 
     number: int
@@ -74,6 +75,7 @@ class Attempt:
     cache_hit: bool = False
     error: BaseException | None = None
     sent: bool = True
+    server: str | None = None
 
     @property
     def ttft(self) -> float | None:
@@ -92,7 +94,11 @@ class Decision:
 
 
 class Observer(Protocol):
-    """Somebody who watches calls. Observers must not raise; what they raise is logged and dropped."""
+    """Somebody who watches calls. Observers must not raise; what they raise is logged and dropped.
+
+    They may be told on any thread, and anywhere a stream that nobody reads any more is dropped. One that has a
+    `call_started(journal)` is told when it begins to watch a call, too.
+    """
 
     def attempt_started(self, journal: Journal, attempt: Attempt) -> None:
         """A request is about to be sent."""
@@ -118,6 +124,7 @@ class Journal:
     Attributes:
         started, ended: monotonic seconds.
         operation: what was asked for: "chat", "responses", ...
+        target: the name of the target that was asked, when somebody watches.
         agent: the name of the agent that asks, when the SDK's tracing tells.
         run: the id of the agent run it belongs to, when there is one.
     """
@@ -128,15 +135,21 @@ class Journal:
     run: str | None = None
     leg: bool = False
     """Whether the call is a leg of another one that has a journal of its own."""
+    target: str | None = None
     observers: tuple[Observer, ...] = ()
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     decisions: list[Decision] = field(default_factory=list[Decision])
     ended: float | None = None
     error: BaseException | None = None
+    complete: bool = True
+    """Whether the answer arrived whole; False also when its reader left early, which is no error."""
 
     def watched_by(self, observer: Observer) -> None:
         """Let `observer` hear of what follows."""
         self.observers = (*self.observers, observer)
+        begun = getattr(observer, "call_started", None)
+        if begun is not None:
+            _tell(begun, self)
 
     def begin(self, attempt: Attempt) -> None:
         """Write down that an attempt starts."""
@@ -155,11 +168,11 @@ class Journal:
         for observer in self.observers:
             _tell(observer.decided, self, decision)
 
-    def close(self, now: float, error: BaseException | None = None) -> None:
+    def close(self, now: float, error: BaseException | None = None, *, complete: bool = True) -> None:
         """Write down that the call is over; later closings change nothing."""
         if self.ended is not None:
             return
-        self.ended, self.error = now, error
+        self.ended, self.error, self.complete = now, error, complete and error is None
         for observer in self.observers:
             _tell(observer.call_ended, self)
 

@@ -20,6 +20,10 @@ class Pricing(Protocol):
         """US dollars for these tokens."""
         ...
 
+    def most(self, tokens_in: int, tokens_out: int) -> Decimal:
+        """The most US dollars that so many tokens can cost, however many were cached, written or reasoned."""
+        ...
+
     @property
     def max_output(self) -> int | None:
         """The most tokens the model answers with, when known."""

@@ -61,5 +61,7 @@ async def tracked(service: Send, call: Call) -> Reply:
     except BaseException as error:
         call.journal.close(call.clock.now(), error)
         raise
-    reply.on_settled(lambda settled: call.journal.close(call.clock.now(), settled.error))
+    reply.on_settled(
+        lambda settled: call.journal.close(call.clock.now(), settled.error, complete=settled.complete)
+    )
     return reply

@@ -60,12 +60,14 @@ class Endpoint:
     secrets: Secrets = field(init=False)
     parser: Parser = field(init=False)
     composer: Composer = field(init=False)
+    server: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Bind the parts to this endpoint's key."""
         self.secrets = Secrets(current=lambda: self.client.api_key)
         self.parser = Parser(self.client, self.secrets)
         self.composer = Composer(self.client, self.labels)
+        self.server = self.client.base_url.netloc.decode("ascii", "replace")
 
     async def attempt(self, call: Call, exchange: Exchange) -> Reply:
         """Send once and read up to acceptance.
@@ -75,7 +77,9 @@ class Endpoint:
             InvalidResponse: what came back with a success status is no answer.
             Refused: a guard of the call refuses it now.
         """
-        record = Attempt(call.attempt, str(call.target), call.clock.now(), model=call.target.name)
+        record = Attempt(
+            call.attempt, str(call.target), call.clock.now(), model=call.target.name, server=self.server
+        )
         call.begin(record)
         try:
             if call.guards:

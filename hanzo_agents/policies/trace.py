@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
+from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import ConfigError
 
@@ -14,14 +16,60 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.journal import Observer
     from hanzo_agents._kernel.reply import Reply
 
-__all__ = ["Trace", "bridge"]
+__all__ = ["Trace", "Watching", "bridge", "watch"]
 
 _bridges: list[Observer] = []
+_watching: tuple[Watching, ...] = ()
+_lock = threading.Lock()
 
 
 def bridge(observer: Observer) -> None:
     """Add an observer that every `Trace()` without `to` reports to."""
     _bridges.append(observer)
+
+
+class Watching:
+    """An observer that watches the process, until it is told to `stop`. Made by `watch`."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+
+    def stop(self) -> None:
+        """Let calls that begin from now on go unwatched. Safe to repeat."""
+        global _watching  # noqa: PLW0603 - the process has one list of those who watch it
+        with _lock:
+            _watching = tuple(other for other in _watching if other is not self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"Watching({type(self.observer).__name__})"
+
+
+def watch(observer: Observer) -> Watching:
+    """Let an observer hear of every call in this process whose stack has a `Trace`, as the default stack does.
+
+    It hears of calls that begin after this, in every provider and client, whatever else they report to; of a call
+    that runs through two layers (a model of ours inside `wrap`), once.
+
+        watch(Metrics())
+
+    Returns:
+        What ends it: `.stop()`, or a `with` block.
+
+    Raises:
+        ConfigError: the object cannot observe.
+    """
+    global _watching  # noqa: PLW0603 - the process has one list of those who watch it
+    _check("watch", observer)
+    watching = Watching(observer)
+    with _lock:
+        _watching = (*_watching, watching)
+    return watching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +78,8 @@ class Trace:
 
     Attributes:
         to: who watches. None means the Agents SDK's tracing, once the provider has been imported: a child span
-            for every attempt and decision under the current span, without prompts, answers or keys.
+            for every attempt and decision under the current span, without prompts, answers or keys. Who watches
+            the whole process (`watch`) hears of the call in either case.
     """
 
     place: ClassVar[Place] = Place.TRACE
@@ -42,14 +91,33 @@ class Trace:
         if self.to is not None and not isinstance(self.to, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"Trace.to: expected a list of observers, got {type(self.to).__name__}")
         for observer in self.to or ():
-            for name in ("attempt_started", "attempt_ended", "decided", "call_ended"):
-                if not callable(getattr(observer, name, None)):
-                    raise ConfigError(f"Trace.to: expected observers, {type(observer).__name__} has no {name}")
+            _check("Trace.to", observer)
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send while the observers watch."""
-        # A leg of a call that is traced above us is told there; who watches explicitly hears of it all the same.
-        bridges = () if call.journal.leg else _bridges
-        for observer in bridges if self.to is None else self.to:
-            call.journal.watched_by(observer)
+        journal = call.journal
+        journal.target = str(call.target)
+        for observer in self._observers(leg=journal.leg):
+            journal.watched_by(observer)
         return await send(call)
+
+    def plan(self, call: Call) -> Decision:
+        """Who would hear of this call."""
+        told = [type(observer).__name__ for observer in self._observers(leg=call.journal.leg)]
+        return Decision("Trace", "reports", f"to {', '.join(told)}" if told else "to nobody")
+
+    def _observers(self, *, leg: bool) -> Sequence[Observer]:
+        # A leg of a call that is traced above us is told there; who watches explicitly hears of it all the same.
+        own = (() if leg else _bridges) if self.to is None else self.to
+        if not _watching:
+            return own
+        told: list[Observer] = [] if leg else list({id(w.observer): w.observer for w in _watching}.values())
+        return [*(observer for observer in own if not any(observer is w.observer for w in _watching)), *told]
+
+
+def _check(field: str, observer: object) -> None:
+    for name in ("attempt_started", "attempt_ended", "decided", "call_ended"):
+        if not callable(getattr(observer, name, None)):
+            raise ConfigError(f"{field}: expected observers, {type(observer).__name__} has no {name}")
+    if isinstance(observer, type):
+        raise ConfigError(f"{field}: expected observers, got the class {observer.__name__}: call it first")

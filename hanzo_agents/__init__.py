@@ -15,44 +15,75 @@ if TYPE_CHECKING:
     from hanzo_agents import errors
     from hanzo_agents._kernel.call import Call, Send
     from hanzo_agents._kernel.journal import Attempt, Cost, Decision, Journal, Observer, Usage
+    from hanzo_agents._kernel.plan import Plan
     from hanzo_agents._kernel.reply import Reply, Settled
     from hanzo_agents._kernel.stack import Place, Policy, Stack, StackWarning
     from hanzo_agents._kernel.target import Target
     from hanzo_agents._kernel.tracking import track
+    from hanzo_agents._wire.replies import (
+        HanzoChatCompletion,
+        HanzoChatCompletionChunk,
+        HanzoCreateEmbeddingResponse,
+        HanzoParsedChatCompletion,
+        HanzoParsedResponse,
+        HanzoResponse,
+    )
     from hanzo_agents.client import AsyncHanzo
     from hanzo_agents.errors import (
         AllProvidersFailed,
+        BudgetExceeded,
         ConfigError,
         DeadlineExceeded,
         Failure,
         HanzoError,
         InvalidResponse,
+        RateLimited,
         Refused,
         ResponseTooLarge,
         StreamTruncated,
+        Unaccountable,
     )
+    from hanzo_agents.observe.log import Log
+    from hanzo_agents.observe.metrics import Metrics
+    from hanzo_agents.observe.otel import OpenTelemetry
+    from hanzo_agents.policies.alerts import Alert, BudgetAlerts
+    from hanzo_agents.policies.budget import Budget
+    from hanzo_agents.policies.cache import Cache
     from hanzo_agents.policies.classify import substitutable, transient
     from hanzo_agents.policies.deadline import Deadline
     from hanzo_agents.policies.fallback import Fallback
+    from hanzo_agents.policies.hedge import Hedge
+    from hanzo_agents.policies.rate_limit import LimitState, RateLimit
     from hanzo_agents.policies.retry import Retry
     from hanzo_agents.policies.retry_budget import RetryBudget
-    from hanzo_agents.policies.trace import Trace
+    from hanzo_agents.policies.run_budget import Run, run_budget
+    from hanzo_agents.policies.shelf import CacheStats
+    from hanzo_agents.policies.trace import Trace, Watching, watch
     from hanzo_agents.prices.price import Price
     from hanzo_agents.provider import (
         FallbackProvider,
         HanzoModel,
         HanzoModelProvider,
         PolicyModel,
+        RateLimitedProvider,
         get_hanzo_provider,
         get_provider,
         wrap,
     )
     from hanzo_agents.settings import Settings
+    from hanzo_agents.stores import MemoryStore, RedisStore, SQLiteStore, StoreUnavailable
+    from hanzo_agents.sync_client import Hanzo
 
 __all__ = [
+    "Alert",
     "AllProvidersFailed",
     "AsyncHanzo",
     "Attempt",
+    "Budget",
+    "BudgetAlerts",
+    "BudgetExceeded",
+    "Cache",
+    "CacheStats",
     "Call",
     "ConfigError",
     "Cost",
@@ -62,76 +93,126 @@ __all__ = [
     "Failure",
     "Fallback",
     "FallbackProvider",
+    "Hanzo",
+    "HanzoChatCompletion",
+    "HanzoChatCompletionChunk",
+    "HanzoCreateEmbeddingResponse",
     "HanzoError",
     "HanzoModel",
     "HanzoModelProvider",
+    "HanzoParsedChatCompletion",
+    "HanzoParsedResponse",
+    "HanzoResponse",
+    "Hedge",
     "InvalidResponse",
     "Journal",
+    "LimitState",
+    "Log",
+    "MemoryStore",
+    "Metrics",
     "Observer",
+    "OpenTelemetry",
     "Place",
+    "Plan",
     "Policy",
     "PolicyModel",
     "Price",
+    "RateLimit",
+    "RateLimited",
+    "RateLimitedProvider",
+    "RedisStore",
     "Refused",
     "Reply",
     "ResponseTooLarge",
     "Retry",
     "RetryBudget",
+    "Run",
+    "SQLiteStore",
     "Send",
     "Settings",
     "Settled",
     "Stack",
     "StackWarning",
+    "StoreUnavailable",
     "StreamTruncated",
     "Target",
     "Trace",
+    "Unaccountable",
     "Usage",
+    "Watching",
     "__version__",
     "errors",
     "get_hanzo_provider",
     "get_provider",
+    "run_budget",
     "substitutable",
     "track",
     "transient",
+    "watch",
     "wrap",
 ]
 
 _HOMES = {
     "_kernel.call": ("Call", "Send"),
     "_kernel.journal": ("Attempt", "Cost", "Decision", "Journal", "Observer", "Usage"),
+    "_kernel.plan": ("Plan",),
     "_kernel.reply": ("Reply", "Settled"),
     "_kernel.stack": ("Place", "Policy", "Stack", "StackWarning"),
     "_kernel.target": ("Target",),
     "_kernel.tracking": ("track",),
+    "_wire.replies": (
+        "HanzoChatCompletion",
+        "HanzoChatCompletionChunk",
+        "HanzoCreateEmbeddingResponse",
+        "HanzoParsedChatCompletion",
+        "HanzoParsedResponse",
+        "HanzoResponse",
+    ),
     "client": ("AsyncHanzo",),
     "errors": (
         "AllProvidersFailed",
+        "BudgetExceeded",
         "ConfigError",
         "DeadlineExceeded",
         "Failure",
         "HanzoError",
         "InvalidResponse",
+        "RateLimited",
         "Refused",
         "ResponseTooLarge",
         "StreamTruncated",
+        "Unaccountable",
     ),
+    "observe.log": ("Log",),
+    "observe.metrics": ("Metrics",),
+    "observe.otel": ("OpenTelemetry",),
+    "policies.alerts": ("Alert", "BudgetAlerts"),
+    "policies.budget": ("Budget",),
+    "policies.cache": ("Cache",),
     "policies.classify": ("substitutable", "transient"),
     "policies.deadline": ("Deadline",),
     "policies.fallback": ("Fallback",),
+    "policies.hedge": ("Hedge",),
+    "policies.rate_limit": ("LimitState", "RateLimit"),
     "policies.retry": ("Retry",),
     "policies.retry_budget": ("RetryBudget",),
-    "policies.trace": ("Trace",),
+    "policies.run_budget": ("Run", "run_budget"),
+    "policies.shelf": ("CacheStats",),
+    "policies.trace": ("Trace", "Watching", "watch"),
     "prices.price": ("Price",),
     "provider": (
         "FallbackProvider",
         "HanzoModel",
         "HanzoModelProvider",
         "PolicyModel",
+        "RateLimitedProvider",
         "get_hanzo_provider",
         "get_provider",
         "wrap",
     ),
     "settings": ("Settings",),
+    "stores": ("MemoryStore", "RedisStore", "SQLiteStore", "StoreUnavailable"),
+    "sync_client": ("Hanzo",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
-import openai
 from openai import AsyncOpenAI, NotGiven, not_given
 from openai._constants import RAW_RESPONSE_HEADER
 from typing_extensions import override
 
 from hanzo_agents._kernel.shapes import as_dict
-from hanzo_agents._version import __version__
-from hanzo_agents._wire.chat import CHAT
-from hanzo_agents._wire.compose import Extras
-from hanzo_agents._wire.delivery import deliver, deliver_raw, raw_mode
-from hanzo_agents._wire.embeddings import EMBEDDINGS
+from hanzo_agents._wire.compose import checked_timeout
+from hanzo_agents._wire.delivery import deliver, deliver_raw, entered_of, parsed_by, raw_mode
+from hanzo_agents._wire.described import Described
 from hanzo_agents._wire.engine import Engine
+from hanzo_agents._wire.explain import explain_request, rehearsed
 from hanzo_agents._wire.labels import Labels
 from hanzo_agents._wire.plain import PlainRequests, scrubbed
 from hanzo_agents._wire.redact import Secrets
-from hanzo_agents._wire.responses import RESPONSES
 from hanzo_agents._wire.transport import LoopLocalTransport
 from hanzo_agents.errors import ConfigError
+from hanzo_agents.opening import MAX_RESPONSE_BYTES, kept_by_copy, local_settings, open_client
 from hanzo_agents.policies.default import stack_of
-from hanzo_agents.settings import MAX_RESPONSE_BYTES, checked_key, checked_timeout, checked_url, open_client
+from hanzo_agents.settings import checked_key, checked_url
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from openai._models import FinalRequestOptions
 
+    from hanzo_agents._kernel.plan import Plan
     from hanzo_agents._kernel.stack import Policy, Stack
     from hanzo_agents._kernel.target import Target
     from hanzo_agents._wire.inherited import Inherited
-    from hanzo_agents._wire.resources import HanzoChat, HanzoResponses
+    from hanzo_agents._wire.resources import HanzoChat, HanzoEmbeddings, HanzoResponses
 
 __all__ = ["AsyncHanzo"]
 
-_DIALECTS: dict[str, Any] = {dialect.path: dialect for dialect in (CHAT, RESPONSES, EMBEDDINGS)}
 
-
-class AsyncHanzo(AsyncOpenAI):
+class AsyncHanzo(Described, AsyncOpenAI):
     """`openai.AsyncOpenAI` for the Hanzo router: the same API, with policies, checked replies and safe streams.
 
     Chat Completions, Responses and Embeddings run through the policies; other requests keep Deadline and Retry.
@@ -91,12 +88,13 @@ class AsyncHanzo(AsyncOpenAI):
         allow_insecure: bool = False,
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
-        cert: str | None = None,
+        cert: str | Path | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
         max_retries: int | NotGiven = not_given,
         default_headers: Mapping[str, str] | None = None,
         default_query: Mapping[str, object] | None = None,
         _inherit: Inherited | None = None,
+        _provider: str | None = None,
         **sdk: Any,
     ) -> None:
         if _inherit is None:
@@ -108,7 +106,8 @@ class AsyncHanzo(AsyncOpenAI):
                     stack=stack_of(policies, fallbacks=fallbacks, max_retries=_given(max_retries)),
                     labels=Labels(user_id, metadata), headers=(default_headers, headers),
                     max_response_bytes=max_response_bytes, http_client=http_client,
-                    transport={"proxy": proxy, "verify": verify, "cert": cert}, unknown=sdk,
+                    transport={"proxy": proxy, "verify": verify, "cert": cert}, query=default_query, sdk=sdk,
+                    provider=_provider,
                 )  # fmt: skip
             except ConfigError as error:
                 # The frames below hold the key, and so does this one.
@@ -127,9 +126,24 @@ class AsyncHanzo(AsyncOpenAI):
         self._secrets = Secrets(current=lambda: self.api_key)
         self._engine = Engine(
             self, _inherit.stack, labels=_inherit.labels, limit=_inherit.limit, single=_inherit.single,
-            sibling=self.sibling,
+            sibling=self.sibling, learned=_inherit.learned, provider=_inherit.provider,
         )  # fmt: skip
         self._plain = PlainRequests(_inherit.stack, single=_inherit.single)
+
+    @classmethod
+    def local(cls, *, model: str | None = None, **settings: Any) -> Self:
+        """A client of the embedded node: a small real model on this machine, with no key and no network.
+
+        The first call starts the node (about a second); clients in one process share it.
+
+        Args:
+            model: a model of the node; its only one by default.
+            settings: as for the constructor, without `base_url`, `api_key` and `env_file`.
+
+        Raises:
+            ConfigError: the extra `local` or the weights are not installed; the message says what to type.
+        """
+        return cls(**local_settings(model, settings))
 
     def _keep_openai_out(self, headers: Mapping[str, str] | None, sdk: Mapping[str, Any], *, away: bool) -> None:
         """Undo what the SDK took from OPENAI_* variables: they are for another host."""
@@ -139,21 +153,6 @@ class AsyncHanzo(AsyncOpenAI):
         self.admin_api_key = None
         self._custom_headers = dict(headers or {})
         self._ambient_authorizations = frozenset()
-
-    @property
-    def default_model(self) -> str | None:
-        """The model that calls without one ask for."""
-        return self._inherited.model
-
-    @property
-    def stack(self) -> Stack:
-        """The policies, outermost first."""
-        return self._inherited.stack
-
-    @property
-    @override
-    def user_agent(self) -> str:
-        return f"hanzo-agents/{__version__} openai/{openai.__version__}"
 
     @cached_property
     @override
@@ -170,39 +169,45 @@ class AsyncHanzo(AsyncOpenAI):
 
         return HanzoResponses(self)
 
-    @property
+    @cached_property
     @override
-    def realtime(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        raise ConfigError("realtime: WebSocket sessions bypass the policies and are not supported; use openai")
+    def embeddings(self) -> HanzoEmbeddings:  # pyright: ignore[reportIncompatibleMethodOverride]
+        from hanzo_agents._wire.resources import HanzoEmbeddings
+
+        return HanzoEmbeddings(self)
 
     @override
     async def request(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
         """The funnel of every OpenAI resource (see docs/architecture.md)."""
-        dialect = _DIALECTS.get(options.url) if options.method.lower() == "post" else None
-        body = as_dict(options.json_data)
-        if dialect is None or not isinstance(options.json_data, dict) or options.files:
+        entered = entered_of(options, self.default_model)
+        if entered is None:
             return await self._plain_request(cast_to, options, stream=stream, stream_cls=stream_cls)
-        mode = raw_mode(options)
+        dialect, view, extras = entered
         cast_to = self._maybe_override_cast_to(cast_to, options)
-        sent = _without_raw_header(options)
-        if options.extra_json:
-            body = {**body, **as_dict(options.extra_json)}
-            sent.extra_json = None
-        reply = await self._engine.run(
-            dialect, dialect.view(body), Extras(sent, raw=mode is not None), stream=stream
-        )
+        reply = await self._engine.run(dialect, view, extras, stream=stream)
         value = deliver(reply)
         if not isinstance(options.post_parser, NotGiven) and not stream:
-            value = options.post_parser(value)
+            value = parsed_by(options.post_parser, value)
+        mode = raw_mode(options)
         if mode is None:
             return value
         return deliver_raw(reply, mode, self, cast_to=cast_to, options=options, stream_cls=stream_cls, value=value)
 
+    async def plain_response(self, options: FinalRequestOptions, *, stream: bool) -> Any:
+        """The HTTP response of a request that policies do not look into, read unless it is to be streamed."""
+        headers = as_dict(options.headers)
+        if headers.get(RAW_RESPONSE_HEADER) == "true":
+            # The SDK would wrap it, in what belongs to a client with an event loop.
+            headers = {**headers, RAW_RESPONSE_HEADER: "raw"}
+        asked = options.model_copy(update={"headers": headers or options.headers, "post_parser": not_given})
+        return await self._plain_request(httpx2.Response, asked, stream=stream, stream_cls=None)
+
     async def _plain_request(
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool, stream_cls: Any
     ) -> Any:
+        checked_timeout("timeout", options.timeout)
         options = options.model_copy(update={"max_retries": 0, "follow_redirects": False})
         once = super().request
 
@@ -224,27 +229,34 @@ class AsyncHanzo(AsyncOpenAI):
         `max_retries=0` means exactly one request: no retry, fallback or hedge. The runner of the Agents SDK
         asks for that when it retries by itself.
         """
-        kept = self._inherited
-        if (base_url := options.get("base_url")) and not isinstance(base_url, NotGiven):
-            checked_url("base_url", str(base_url), allow_insecure=kept.insecure)
-            if options.get("api_key") is None:
-                raise ConfigError("base_url: another address needs its own api_key")
-            # Headers and labels are for the address they were given for.
-            options.setdefault("set_default_headers", options.pop("default_headers", None) or {})
-            options.setdefault("set_default_query", options.pop("default_query", None) or {})
-            kept = replace(kept, labels=Labels(), away=True)
-            if options.get("http_client") is None and not kept.owns_http:
-                options["http_client"] = self._for_targets()
-        if options.get("http_client") is not None:
-            kept = replace(kept, owns_http=False)
-        if not isinstance(max_retries, NotGiven):
-            if type(max_retries) is not int or max_retries < 0:
-                raise ConfigError(f"max_retries: expected an integer >= 0, got {max_retries!r}")
-            kept = kept.with_retries(max_retries)
-        checked_timeout("timeout", options.get("timeout"))
+        try:
+            kept = kept_by_copy(self._inherited, max_retries, options, shared_http=self._for_targets)
+        except ConfigError as error:
+            # The options may hold a key, here and in the frames below.
+            options.clear()
+            raise error.with_traceback(None) from None
         return super().copy(max_retries=max_retries, _extra_kwargs={"_inherit": kept}, **options)
 
     with_options = copy  # pyright: ignore[reportAssignmentType]
+
+    def rehearsal(self) -> Self:
+        """The same client, sending nothing: a call raises `Explained`, with what would happen to it."""
+        inherited = replace(self._inherited, stack=rehearsed(self.stack))
+        return super().copy(_extra_kwargs={"_inherit": inherited})
+
+    async def explain(self, **request: Any) -> Plan:
+        """What would happen to a request, and why; no call is made and nothing reserved.
+
+            print(await client.explain(messages=[...], model="gpt-4o"))
+
+        Args:
+            request: as for `chat.completions.create` (`messages=`), `responses.create` (`input=`), or with
+                `api="embeddings"`, `embeddings.create`.
+
+        Raises:
+            ConfigError: the request could not even be made.
+        """
+        return await explain_request(self.rehearsal(), request)
 
     def sibling(self, target: Target) -> AsyncHanzo:
         """A client for another endpoint on the same connections; only time limits are shared."""
@@ -276,21 +288,6 @@ class AsyncHanzo(AsyncOpenAI):
     def is_closed(self) -> bool:
         return self._client.is_closed
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a client holds connections and does not pickle; make one in each process")
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(base_url={str(self.base_url)!r}, model={self.default_model!r}, {self.stack!r})"
-        )
-
 
 def _given(value: Any, otherwise: Any = None) -> Any:
     return otherwise if isinstance(value, NotGiven) else value
-
-
-def _without_raw_header(options: FinalRequestOptions) -> FinalRequestOptions:
-    headers = options.headers
-    if isinstance(headers, Mapping) and RAW_RESPONSE_HEADER in headers:
-        headers = {name: value for name, value in headers.items() if name != RAW_RESPONSE_HEADER}
-    return options.model_copy(update={"headers": headers, "max_retries": 0, "follow_redirects": False})

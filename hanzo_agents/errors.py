@@ -7,6 +7,7 @@
     |   +-- CircuitOpen
     |   +-- RateLimited
     |   +-- BudgetExceeded
+    |   +-- Unaccountable                  a budget cannot tell whether it may pay
     |   +-- Unsupported                    the target cannot do what the call needs
     +-- InvalidResponse                    what came back is not an answer
     |   +-- StreamTruncated                a stream that ended before it was finished
@@ -43,7 +44,9 @@ __all__ = [
     "Refused",
     "ResponseTooLarge",
     "StreamTruncated",
+    "Unaccountable",
     "Unsupported",
+    "picklable",
 ]
 
 
@@ -134,6 +137,10 @@ class BudgetExceeded(Refused):
         self.resets_at = resets_at
 
 
+class Unaccountable(Refused):
+    """A budget cannot tell whether it may pay: nobody knows a price, or the ledger is away; see `code`."""
+
+
 class Unsupported(Refused):
     """The target is declared unable to do what the call needs (tools, images, a schema, the context)."""
 
@@ -222,7 +229,7 @@ class AllProvidersFailed(HanzoError, ExceptionGroup[Exception]):
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        failures = tuple(Failure(f.target, _picklable(f.error), f.window) for f in self.failures)
+        failures = tuple(Failure(f.target, picklable(f.error), f.window) for f in self.failures)
         state = {name: value for name, value in self.__dict__.items() if name != "failures"}
         return (_rebuild_group, (self.message, failures, state))
 
@@ -233,7 +240,7 @@ def _rebuild_group(message: str, failures: tuple[Failure, ...], state: dict[str,
     return error
 
 
-def _picklable(error: Exception) -> Exception:
+def picklable(error: Exception) -> Exception:
     """The error, or one that says the same: `openai`'s own do not survive pickling."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes, just made

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
 
 import httpx2
 import openai
-from agents import ModelProvider
+from agents import ModelProvider, RunConfig
 from typing_extensions import override
 
+from hanzo_agents._agents.explain import explain_run
+from hanzo_agents._agents.identity import who_calls
+from hanzo_agents._agents.limited import RateLimitedProvider
 from hanzo_agents._agents.models import ChatModel, HanzoModel, ResponsesModel
 from hanzo_agents._agents.tracer import AgentsTracer
 from hanzo_agents._agents.wrap import FallbackProvider, PolicyModel, wrap
 from hanzo_agents._kernel.shapes import as_list
 from hanzo_agents._kernel.stack import Policy, Stack
+from hanzo_agents._kernel.tracking import identify_by
 from hanzo_agents.client import AsyncHanzo
 from hanzo_agents.errors import ConfigError, InvalidResponse
 from hanzo_agents.policies.default import stack_of
@@ -25,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from agents import Model
+    from agents import Agent, Model, TResponseInputItem
 
+    from hanzo_agents._kernel.plan import Plan
     from hanzo_agents._kernel.target import Target
     from hanzo_agents.node import LocalNode
 
@@ -35,12 +41,14 @@ __all__ = [
     "HanzoModel",
     "HanzoModelProvider",
     "PolicyModel",
+    "RateLimitedProvider",
     "get_hanzo_provider",
     "get_provider",
     "wrap",
 ]
 
 bridge(AgentsTracer())
+identify_by(who_calls)
 
 
 class HanzoModelProvider(ModelProvider):
@@ -117,7 +125,8 @@ class HanzoModelProvider(ModelProvider):
     def local(cls, *, model: str | None = None, **settings: Any) -> Self:
         """The embedded node: a small real model on this machine, with no key and no network.
 
-        The first call starts the node (about a second); providers in one process share it.
+        The first call starts the node (about a second); providers in one process share it. Traces of runs that
+        ask it are withheld from the SDK's exporter to OpenAI, whether or not OPENAI_API_KEY is set.
 
         Args:
             model: a model of the node; its only one by default.
@@ -132,7 +141,7 @@ class HanzoModelProvider(ModelProvider):
         from hanzo_agents.node import LocalNode
 
         node = LocalNode.shared()
-        provider = cls(node.base_url, "local", model=model or node.models[0], **settings)
+        provider = cls(node.base_url, "local", model=model or node.models[0], _provider="local", **settings)
         provider._node = node
         return provider
 
@@ -166,15 +175,50 @@ class HanzoModelProvider(ModelProvider):
         return PolicyModel(self._bare(name), self._lifted, resolve=partial(self._resolve, name))
 
     def _bare(self, name: str, client: AsyncHanzo | None = None) -> HanzoModel:
-        if self._api == "responses":
-            return ResponsesModel(name, client or self._client)
-        return ChatModel(name, client or self._client)
+        kind = ResponsesModel if self._api == "responses" else ChatModel
+        model = kind(name, client or self._client)
+        model.stays_here = client is None and self._node is not None
+        return model
 
     def _resolve(self, name: str, target: Target) -> Model:
         """The model behind a target that names one, of a chain that also holds model objects."""
         if target.base_url is None:
             return self._bare(target.name or name)
         return self._bare(target.name or name, self._client.sibling(target))
+
+    async def explain(
+        self,
+        agent: Agent[Any],
+        input: str | list[TResponseInputItem],
+        *,
+        context: Any = None,
+        run_config: RunConfig | None = None,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+    ) -> Plan:
+        """What would happen to the first model call of `Runner.run(agent, input)`, and why; no model is called.
+
+            print(await provider.explain(agent, "Hello!"))
+
+        Nothing is sent to a model or reserved, and no tool, hook or guardrail runs. What the runner asks before
+        it calls a model is asked: instructions that are a function, MCP servers for their tools, a filter.
+
+        Args:
+            agent: as for the runner.
+            input: a question, or the items of a conversation so far; a session is not read.
+            context: as for the runner.
+            run_config: as for the runner; its `model_provider` is this one.
+            previous_response_id: as for the runner.
+            conversation_id: as for the runner.
+
+        Raises:
+            ConfigError: the agent's model does not run through our policies, or the agent lives in a sandbox.
+        """
+        config = replace(run_config or RunConfig(), model_provider=self)
+        return await explain_run(
+            agent, input, config, context=context,
+            previous_response_id=previous_response_id, conversation_id=conversation_id,
+        )  # fmt: skip
 
     async def health(self) -> bool:
         """Whether the router answers, asked once, without a retry.

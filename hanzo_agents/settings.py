@@ -8,28 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx2
-from openai import NotGiven
+from openai import Omit
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from hanzo_agents._kernel.clock import seconds
-from hanzo_agents._wire.inherited import Inherited
-from hanzo_agents._wire.transport import LoopLocalTransport, is_loopback
+from hanzo_agents._wire.transport import is_loopback
 from hanzo_agents.errors import ConfigError
 
-if TYPE_CHECKING:
-    from hanzo_agents._kernel.stack import Stack
-    from hanzo_agents._wire.labels import Labels
-
 __all__ = ["Settings"]
-
-MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 URL, KEY, MODEL = "HANZO_ROUTER_URL", "HANZO_API_KEY", "HANZO_MODEL"
@@ -66,6 +57,17 @@ class Settings(BaseModel):
         Raises:
             ConfigError: something is missing, is no URL, or key and URL come from different sources.
         """
+        try:
+            return cls._found(base_url, api_key, model, env_file, allow_insecure=allow_insecure)
+        except ConfigError as error:
+            # The frames below hold the key, and so does this one.
+            base_url = api_key = None
+            raise error.with_traceback(None) from None
+
+    @classmethod
+    def _found(
+        cls, base_url: Any, api_key: Any, model: Any, env_file: str | Path | None, *, allow_insecure: bool
+    ) -> Self:
         environment = {name: value for name in (URL, KEY, MODEL) if (value := os.environ.get(name, "").strip())}
         file = _read(env_file) if env_file is not None else {}
         url, key = _pair(_given("base_url", base_url), _given("api_key", api_key), environment, file)
@@ -171,17 +173,6 @@ def checked_key(name: str, key: str) -> str:
     return key
 
 
-def checked_timeout(name: str, value: Any) -> None:
-    """A time limit that the HTTP client understands.
-
-    Raises:
-        ConfigError: it is no number of seconds > 0, httpx2.Timeout, or None.
-    """
-    if value is None or isinstance(value, NotGiven | httpx2.Timeout) or type(value).__name__ == "Timeout":
-        return
-    seconds(name, value, zero=False)
-
-
 def checked_headers(name: str, headers: Any) -> dict[str, str]:
     """Headers that HTTP can carry.
 
@@ -201,101 +192,37 @@ def checked_headers(name: str, headers: Any) -> dict[str, str]:
     return dict(given)
 
 
+def checked_query(name: str, query: Any) -> None:
+    """Query parameters that a URL can carry.
+
+    Raises:
+        ConfigError: it is no mapping of names to strings, numbers, or lists of them.
+    """
+    if not isinstance(query, Mapping):
+        raise ConfigError(f"{name}: expected a mapping of strings, got {type(query).__name__}")
+    given: Mapping[Any, Any] = query  # pyright: ignore[reportUnknownVariableType]
+    for key, value in given.items():
+        if not isinstance(key, str):
+            raise ConfigError(f"{name}: expected names of parameters, got {key!r}")
+        several: list[Any] = list(value) if isinstance(value, list | tuple) else [value]  # pyright: ignore[reportUnknownArgumentType]
+        if odd := [one for one in several if not isinstance(one, str | int | float | Mapping | Omit | None)]:
+            raise ConfigError(f"{name}: expected strings and numbers, {key} is {type(odd[0]).__name__}")
+
+
+def checked_text(name: str, value: Any) -> None:
+    """A text that may be left out, and that a header can carry.
+
+    Raises:
+        ConfigError: it is none. The message does not show it.
+    """
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise ConfigError(f"{name}: expected a string, got {type(value).__name__}")
+    if not value or not value.isascii() or not value.isprintable():
+        raise ConfigError(f"{name}: expected printable ASCII, got {len(value)} characters that are not")
+
+
 def _shown(url: str) -> str:
     # What is no URL may be a key in the wrong place.
     return f"{len(url)} characters" if "://" not in url or "@" in url or len(url) > 80 else repr(url)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """What a client is made of, every part checked."""
-
-    base_url: str
-    api_key: Any = field(repr=False)
-    http_client: Any
-    headers: Mapping[str, str] = field(repr=False)
-    inherited: Inherited
-
-
-def open_client(
-    *,
-    base_url: object,
-    api_key: Any,
-    model: str | None,
-    env_file: str | Path | None,
-    allow_insecure: bool,
-    stack: Stack,
-    labels: Labels,
-    headers: Sequence[Mapping[str, str] | None],
-    max_response_bytes: int,
-    http_client: Any,
-    transport: Mapping[str, Any],
-    unknown: Mapping[str, Any],
-) -> Opened:
-    """Check a client's arguments and find what they leave to the environment.
-
-    Raises:
-        ConfigError: names the argument that is missing or wrong.
-    """
-    _refuse_unknown(unknown)
-    if http_client is not None and not callable(getattr(http_client, "send", None)):
-        raise ConfigError(
-            f"http_client: expected an httpx2 or httpx AsyncClient, got {type(http_client).__name__}"
-        )
-    if not isinstance(allow_insecure, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigError(f"allow_insecure: expected True or False, got {allow_insecure!r}")
-    if http_client is not None and (own := [n for n, v in transport.items() if v not in (None, True)]):
-        raise ConfigError(f"{own[0]}: has no effect on an http_client of your own; set it there")
-    settings = Settings.resolve(
-        base_url=None if base_url is None else str(base_url),
-        # A callable key is asked for at every request; here it only has to be there.
-        api_key="callable" if callable(api_key) else api_key,
-        model=model,
-        env_file=env_file,
-        allow_insecure=allow_insecure,
-    )
-    _check_targets(stack, allow_insecure=allow_insecure)
-    inherited = Inherited(
-        stack=stack,
-        model=settings.model,
-        labels=labels,
-        limit=_positive("max_response_bytes", max_response_bytes),
-        insecure=allow_insecure,
-        owns_http=http_client is None,
-    )
-    return Opened(
-        base_url=settings.base_url,
-        api_key=api_key if callable(api_key) else settings.api_key.get_secret_value(),
-        http_client=http_client or _http_client(transport),
-        headers={name: value for part in (labels.headers(), *headers) for name, value in _items(part)},
-        inherited=inherited,
-    )
-
-
-def _items(headers: Any) -> Iterable[tuple[str, str]]:
-    return checked_headers("headers", {} if headers is None else headers).items()
-
-
-def _check_targets(stack: Stack, *, allow_insecure: bool) -> None:
-    """Find a bad target now, and not in the middle of an outage."""
-    for target in stack.targets:
-        if target.base_url is not None:
-            checked_url("Target.base_url", target.base_url, allow_insecure=allow_insecure)
-            checked_key("Target.api_key", target.api_key or "")
-            checked_headers("Target.headers", target.headers or {})
-
-
-def _http_client(transport: Mapping[str, Any]) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=LoopLocalTransport(**transport), follow_redirects=False, trust_env=False)
-
-
-def _refuse_unknown(given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if name not in {"organization", "project", "webhook_secret"} and value is not None:
-            raise ConfigError(f"{name}: not a setting of this client")
-
-
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigError(f"{name}: expected an integer > 0, got {value!r}")
-    return value

@@ -21,6 +21,7 @@ class PlainView:
     messages: tuple = ()
     needs: frozenset = frozenset()
     max_output: int | None = None
+    choices: int = 1
     stateful: bool = False
     model: str = "m"
     dropped: tuple = ()

@@ -7,7 +7,7 @@ from pathlib import Path
 from openai.resources.chat.completions import AsyncCompletions
 
 from hanzo_agents import AsyncHanzo
-from hanzo_agents._wire.resources import ChatArguments
+from hanzo_agents._wire.arguments import ChatArguments
 
 API = Path(__file__).parent / "typing" / "api.py"
 

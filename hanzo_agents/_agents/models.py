@@ -14,6 +14,7 @@ from agents.models.openai_responses import OpenAIResponsesModel
 from agents.retry import ModelRetryAdvice, ModelRetryAdviceRequest, ModelRetryNormalizedError
 from typing_extensions import override
 
+from hanzo_agents._agents.withheld import withhold_trace
 from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.verdict import is_final
 from hanzo_agents._wire.engine import caller_deadline
@@ -22,6 +23,7 @@ from hanzo_agents.errors import AllProvidersFailed, ConfigError, Refused
 if TYPE_CHECKING:
     from agents.model_settings import ModelSettings
 
+    from hanzo_agents._kernel.price import Prices
     from hanzo_agents.client import AsyncHanzo
 
 __all__ = ["ChatModel", "HanzoModel", "ResponsesModel", "retry_advice"]
@@ -35,7 +37,20 @@ class HanzoModel(Model):
     """
 
     model: Any
+    stays_here = False
+    """Whether the model runs on this machine by itself, and traces of its calls must not leave it."""
     _client: AsyncHanzo
+
+    @property
+    def prices(self) -> Prices:
+        """What the models of its endpoint cost, as far as is known."""
+        return self._client.prices
+
+    def rehearsal(self) -> Model:
+        """The same model, sending nothing: a call raises what would happen to it."""
+        make: Any = type(self)
+        model: Model = make(self.model, self._client.rehearsal())
+        return model
 
     @override
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
@@ -46,6 +61,8 @@ class HanzoModel(Model):
         return retry_advice(request) or get_openai_retry_advice(request)
 
     async def _fetch_response(self, *args: Any, **kwargs: Any) -> Any:
+        if self.stays_here:
+            withhold_trace()
         # The one place where both of the SDK's models hold the settings of a call just before they send it.
         settings: ModelSettings = kwargs["model_settings"] if "model_settings" in kwargs else args[2]
         mended = _without_implied(str(self.model), settings)

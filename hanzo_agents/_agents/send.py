@@ -7,11 +7,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import openai
+
+from hanzo_agents._kernel.context import Secluded
 from hanzo_agents._kernel.journal import Attempt, Cost, Journal
 from hanzo_agents._kernel.primed import Primed
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
+from hanzo_agents._kernel.tap import Tap
 from hanzo_agents._kernel.tracking import track_only
 from hanzo_agents._wire.call_ids import CallIds
+from hanzo_agents._wire.costs import estimate
 from hanzo_agents._wire.engine import spare_stands_by
 from hanzo_agents._wire.facts import estimated_usage, usage_of
 from hanzo_agents._wire.responses_stream import ResponseEvents
@@ -49,9 +54,9 @@ async def send_to_model(model: Model, call: Call) -> Reply:
         _adopt(record, legs)
         record.error, record.ended = error, call.clock.now()
         record.status_code = status_of(error)
-        record.sent = not (isinstance(error, Refused) or not_sent(error))
-        if not record.sent:
-            record.cost = Cost(Decimal(0), "reported")
+        if not any(leg.attempts for leg in legs):
+            record.sent = not (isinstance(error, Refused) or not_sent(error))
+            record.cost = _cost_of_failure(record, error)
         if isinstance(error, Exception):
             _sign(error, model)
         call.journal.finish(record)
@@ -69,7 +74,7 @@ async def _value(model: Model, call: Call, record: Attempt, legs: list[Journal])
     record.usage = usage_of(response.usage) if response.usage.total_tokens else None
     record.request_id = response.request_id
     record.accepted = record.ended = call.clock.now()
-    _adopt(record, legs)
+    _account(call, record, legs)
     call.journal.finish(record)
     return Reply(response, record, end=Settlement(Settled(record.usage, record.cost)))
 
@@ -77,14 +82,16 @@ async def _value(model: Model, call: Call, record: Attempt, legs: list[Journal])
 async def _stream(model: Model, call: Call, record: Attempt, legs: list[Journal]) -> Reply:
     view: ModelView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
     check = ResponseEvents(view.tool_call_ids, lambda text: estimated_usage(view.text, text), inject=False)
-    events: Any = view.stream_response(model)
+    # Its spans are put back in the context in which they were set; a hedge reads what another task has begun.
+    events = Secluded[Any](view.stream_response(model))
     end = Settlement()
+    tap = Tap()
 
     def finished(error: BaseException | None, complete: bool) -> None:
         if record.accepted is None:
             return
         record.usage = check.usage or estimated_usage(view.text, check.output_text)
-        _adopt(record, legs)
+        _account(call, record, legs)
         record.ended, record.error = call.clock.now(), error
         if isinstance(error, Exception):
             _sign(error, model)
@@ -94,7 +101,9 @@ async def _stream(model: Model, call: Call, record: Attempt, legs: list[Journal]
 
     async def batches() -> AsyncGenerator[tuple[bool, list[Any]]]:
         async for event in events:
-            yield check.feed(event)
+            useful, mended = check.feed(event)
+            tap.show(mended)
+            yield useful, mended
         check.end()
 
     reader = batches()
@@ -102,7 +111,7 @@ async def _stream(model: Model, call: Call, record: Attempt, legs: list[Journal]
     with track_only(legs), _spare(call):
         await primed.prime()
     record.accepted = call.clock.now()
-    return Reply(primed, record, end=end, bound=primed.bound)
+    return Reply(primed, record, end=end, bound=primed.bound, tap=lambda hear: tap.open(primed.held, hear))
 
 
 @contextmanager
@@ -115,23 +124,42 @@ def _spare(call: Call) -> Generator[None]:
         spare_stands_by.reset(token)
 
 
-async def _close(reader: Any, events: Any) -> None:
+async def _close(reader: Any, events: Secluded[Any]) -> None:
     await reader.aclose()
-    close = getattr(events, "aclose", None)
-    if close is not None:
-        await close()
+    await events.aclose()
+
+
+def _account(call: Call, record: Attempt, legs: list[Journal]) -> None:
+    """Give an answered attempt its cost: what a model of ours beneath says, else its tokens at list prices."""
+    _adopt(record, legs)
+    if not legs:
+        estimate(call, record)
+    elif not any(leg.attempts for leg in legs):
+        record.cost = Cost(Decimal(0), "reported")  # a cache of its own has answered
+
+
+def _cost_of_failure(record: Attempt, error: BaseException) -> Cost:
+    """Nothing for what was not sent or was refused with an HTTP status; unknown for what was lost or broken."""
+    if not record.sent:
+        return Cost(Decimal(0), "reported")
+    lost = isinstance(error, openai.APIConnectionError | TimeoutError | ConnectionError | InvalidResponse)
+    refused = not lost and (status_of(error) or 0) >= 400
+    return Cost(Decimal(0), "estimated") if refused else Cost()
 
 
 def _adopt(record: Attempt, legs: list[Journal]) -> None:
     """Take over what a model of ours beneath has learned from its router."""
     for leg in legs:
+        if leg.attempts:
+            # All of them are paid, also those that its own policies have tried again.
+            record.cost = leg.cost
         for inner in leg.attempts[-1:]:
             record.model = inner.model or record.model
             record.status_code = inner.status_code
             record.request_id = inner.request_id or record.request_id
             record.server = inner.server
             record.usage = inner.usage or record.usage
-            record.cost, record.cache_hit, record.sent = inner.cost, inner.cache_hit, inner.sent
+            record.cache_hit, record.sent = inner.cache_hit, any(attempt.sent for attempt in leg.attempts)
 
 
 def _sign(error: Exception, model: Model) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agents.tracing import custom_span, get_current_trace
+
+from hanzo_agents.observe import semantics
 
 if TYPE_CHECKING:
     from agents.tracing import CustomSpanData, Span
@@ -17,7 +19,8 @@ __all__ = ["AgentsTracer"]
 class AgentsTracer:
     """Opens spans under whatever span is current when the attempt starts (the SDK's generation span).
 
-    Spans are never made current: an attempt's span lives as long as its stream, across the reader's pulls.
+    Their data goes by the names of OpenTelemetry's conventions. Spans are never made current: an attempt's span
+    lives as long as its stream, across the reader's pulls.
     """
 
     def __init__(self) -> None:
@@ -27,7 +30,7 @@ class AgentsTracer:
         """Open the attempt's span."""
         if get_current_trace() is None:
             return
-        span = custom_span("hanzo.attempt", {"target": attempt.target, "attempt": attempt.number})
+        span = custom_span("hanzo.attempt", dict(semantics.at_start(journal, attempt)))
         span.start()
         self._open[id(attempt)] = span
 
@@ -36,7 +39,7 @@ class AgentsTracer:
         span = self._open.pop(id(attempt), None)
         if span is None:
             return
-        span.span_data.data.update(_facts(attempt))
+        span.span_data.data.update(semantics.at_end(attempt))
         if attempt.error is not None:
             # The type only: an error's text may quote the prompt.
             span.set_error({"message": type(attempt.error).__name__, "data": None})
@@ -55,20 +58,3 @@ class AgentsTracer:
         """Close what a caller that vanished left open."""
         for attempt in journal.attempts:
             self.attempt_ended(journal, attempt)
-
-
-def _facts(attempt: Attempt) -> dict[str, Any]:
-    usage = attempt.usage
-    facts: dict[str, Any] = {
-        "model": attempt.model,
-        "status": attempt.status_code,
-        "request_id": attempt.request_id,
-        "ttft": attempt.ttft,
-        "cache_hit": attempt.cache_hit or None,
-        "input_tokens": usage.input_tokens if usage else None,
-        "output_tokens": usage.output_tokens if usage else None,
-        "usage_basis": usage.basis if usage else None,
-        "cost": str(attempt.cost.amount) if attempt.cost.amount is not None else None,
-        "cost_basis": attempt.cost.basis,
-    }
-    return {name: value for name, value in facts.items() if value is not None}

@@ -65,6 +65,10 @@ class ModelView:
         return self.model_settings.max_tokens
 
     @property
+    def choices(self) -> int:
+        return 1
+
+    @property
     def stateful(self) -> bool:
         return bool(self.previous_response_id or self.conversation_id or self.prompt)
 

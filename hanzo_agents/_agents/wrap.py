@@ -11,7 +11,9 @@ from agents import Model, ModelProvider
 from agents.models._retry_runtime import should_disable_provider_managed_retries
 from typing_extensions import override
 
+from hanzo_agents._agents.keeping import ModelCodec
 from hanzo_agents._agents.models import retry_advice
+from hanzo_agents._agents.prices import ModelPrices
 from hanzo_agents._agents.send import raised_by, send_to_model
 from hanzo_agents._agents.view import ModelView
 from hanzo_agents._kernel.call import Call
@@ -70,10 +72,12 @@ class PolicyModel(Model):
     def __init__(self, model: Model, stack: Stack, *, resolve: Resolve) -> None:
         self.model = getattr(model, "model", type(model).__name__)
         self.stack = stack
-        self._home = Target(model)
+        self.home = Target(model)
         self._resolve = resolve
         self._resolved: dict[Any, Model] = {}
+        self.prices = ModelPrices(self._model_of)
         self._service = stack.bind(self._send)
+        self._codec = ModelCodec(stack)
         for target in stack.targets:
             self._model_of(target)
 
@@ -94,13 +98,15 @@ class PolicyModel(Model):
         clock = current_clock()
         timeout = view.model_settings.timeout
         call = Call(
-            target=self._home,
+            target=self.home,
+            prices=self.prices,
             view=view,
             journal=open_journal(clock.now(), view.operation),
             deadline=None if timeout is None else clock.now() + timeout,
             pinned=view.stateful,
             single=should_disable_provider_managed_retries(),
             payload=stream,
+            codec=self._codec,
             clock=clock,
         )
         return await tracked(self._service, call)
@@ -123,11 +129,15 @@ class PolicyModel(Model):
         advice = retry_advice(request)
         if advice is not None:
             return advice
-        failed: Model = raised_by(request.error) or self._home.model
+        failed: Model = raised_by(request.error) or self.home.model
         return failed.get_retry_advice(request)
 
+    def rehearsal(self, stack: Stack) -> PolicyModel:
+        """The same model behind another stack, one that only says what this one would do."""
+        return PolicyModel(self.home.model, stack, resolve=self._resolve)
+
     def _models(self) -> list[Model]:
-        return [self._home.model, *(self._model_of(target) for target in self.stack.targets)]
+        return [self.home.model, *(self._model_of(target) for target in self.stack.targets)]
 
     @override
     async def close(self) -> None:
@@ -139,7 +149,7 @@ class PolicyModel(Model):
         await _each([partial(model._cleanup_on_run_end, owner) for model in self._models()])  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     def __repr__(self) -> str:
-        return f"PolicyModel({self._home}, {self.stack!r})"
+        return f"PolicyModel({self.home}, {self.stack!r})"
 
 
 async def _each(actions: Sequence[Callable[[], Any]]) -> None:

@@ -12,6 +12,7 @@ from hanzo_agents._kernel.price import NO_PRICES, Prices
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.journal import Attempt
+    from hanzo_agents._kernel.keeping import Codec
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents._kernel.target import Target
 
@@ -56,6 +57,11 @@ class View(Protocol):
         ...
 
     @property
+    def choices(self) -> int:
+        """How many answers are asked for; each may be as long as `max_output`."""
+        ...
+
+    @property
     def stateful(self) -> bool:
         """Whether the request leans on state that lives at one provider."""
         ...
@@ -84,7 +90,11 @@ class Call:
         pinned: state lives at one provider: no fallback, hedge or cache.
         spare: another target stands ready should this one fail.
         single: exactly one request may be sent, whatever policies say (somebody else owns the retries).
+        extra: a second leg of a call that is under way already, sent only to be quicker. It may be left out: who
+            would have to let it wait, or give it what other calls need, refuses it.
+        home: the address of targets that have none of their own, where the edge has one.
         payload: what the edge needs to send it; policies pass it on unread.
+        codec: makes entries of answers and answers of entries; None where none can be kept.
         prices: what models cost, as far as anybody knows.
         records: lists that each attempt below is written into, for a policy that accounts for one leg of several.
         guards: checks that the wire runs immediately before each send; they refuse by raising.
@@ -98,9 +108,12 @@ class Call:
     pinned: bool = False
     spare: bool = False
     single: bool = False
+    extra: bool = False
+    home: str = ""
     payload: Any = field(default=None, repr=False)
     guards: tuple[Guard, ...] = ()
     records: tuple[list[Attempt], ...] = ()
+    codec: Codec | None = field(default=None, repr=False)
     prices: Prices = field(default=NO_PRICES, repr=False)
     clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
 

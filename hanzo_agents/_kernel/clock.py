@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 __all__ = [
     "SYSTEM_CLOCK",
+    "Alarm",
     "Clock",
     "Duration",
     "SystemClock",
@@ -31,6 +32,14 @@ __all__ = [
 
 Duration = float | timedelta
 """Seconds, or a timedelta."""
+
+
+class Alarm(Protocol):
+    """Something that will ring unless it is cancelled."""
+
+    def cancel(self) -> None:
+        """Do not ring. Safe to repeat, and when it has rung."""
+        ...
 
 
 class Clock(Protocol):
@@ -50,6 +59,10 @@ class Clock(Protocol):
 
     def timeout_at(self, when: float | None) -> AbstractAsyncContextManager[object]:
         """Cancel the block at monotonic time `when` and raise TimeoutError; None never does."""
+        ...
+
+    def call_at(self, when: float, ring: Callable[[], object]) -> Alarm:
+        """Have the running loop call `ring` in this context at monotonic time `when`, without waiting for it."""
         ...
 
 
@@ -74,6 +87,10 @@ class SystemClock:
             return asyncio.timeout(None)
         # A loop of another kind (uvloop) counts from elsewhere: go by what is left, not by the reading.
         return asyncio.timeout(when - time.monotonic())
+
+    def call_at(self, when: float, ring: Callable[[], object]) -> Alarm:
+        """Have the running loop call `ring` at monotonic time `when`."""
+        return asyncio.get_running_loop().call_later(max(when - time.monotonic(), 0.0), ring)
 
     def __repr__(self) -> str:
         return "SystemClock()"
@@ -105,8 +122,11 @@ def seconds(name: str, value: Duration | None, *, zero: bool = True) -> float | 
     Raises:
         ConfigError: it is not a number or timedelta, is negative, NaN or infinite, or zero where that is wrong.
     """
-    if value is None:
-        return None
+    return None if value is None else required_seconds(name, value, zero=zero)
+
+
+def required_seconds(name: str, value: Duration | None, *, zero: bool = True) -> float:
+    """As `seconds`, where None is no answer."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
     wanted = "a number of seconds >= 0" if zero else "a number of seconds > 0"
@@ -118,14 +138,6 @@ def seconds(name: str, value: Duration | None, *, zero: bool = True) -> float | 
         return float(value)
     except OverflowError:
         raise ConfigError(f"{name}: expected {wanted}, got a number too large for one") from None
-
-
-def required_seconds(name: str, value: Duration | None) -> float:
-    """As `seconds`, where None is no answer."""
-    checked = seconds(name, value)
-    if checked is None:
-        raise ConfigError(f"{name}: expected a number of seconds >= 0 or a timedelta, got None")
-    return checked
 
 
 def seconds_of(value: Duration) -> float:

@@ -60,6 +60,7 @@ class Attempt:
         error: what ended it badly, before or after acceptance.
         sent: whether bytes of the request may have reached the upstream.
         server: host and port of the endpoint, when known.
+        provider: who stands behind the endpoint, when somebody said so: a name, or the address a router asked.
     """
 
     number: int
@@ -76,6 +77,7 @@ class Attempt:
     error: BaseException | None = None
     sent: bool = True
     server: str | None = None
+    provider: str | None = None
 
     @property
     def ttft(self) -> float | None:

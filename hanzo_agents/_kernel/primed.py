@@ -25,6 +25,8 @@ class Primed:
         close: starts releasing the connection, or returns None when there is nothing to release; what it
             starts is finished even under cancellation.
         finished: told the error that ended the stream, or None, and whether it was read to its end.
+        whole: whether all of the answer has come, and `batches` only waits a moment for what may follow it.
+            Nothing is late then.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class Primed:
         *,
         close: Callable[[], Awaitable[None] | None],
         finished: Callable[[BaseException | None, bool], None],
+        whole: Callable[[], bool] = lambda: False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.reading = False
         self._batches = batches
         self._close = close
         self._finished = finished
+        self._whole = whole
         self._clock = clock
         self._over = False
         self._held: deque[Any] = deque()
@@ -101,12 +105,17 @@ class Primed:
         """Limit what follows acceptance: a time by which the stream must end, and seconds between events."""
         self._until, self._idle = until, idle
 
+    @property
+    def held(self) -> tuple[Any, ...]:
+        """The events that have come and that its reader has not had yet."""
+        return tuple(self._held)
+
     def left(self) -> None:
         """The reader left before the end."""
         self._end(None, complete=False)
 
     async def _in_time(self) -> Batch:
-        if self._until is None and self._idle is None:
+        if (self._until is None and self._idle is None) or self._whole():
             return await anext(self._batches)
         when = self._until
         if self._idle is not None:

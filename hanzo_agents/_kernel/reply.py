@@ -78,9 +78,10 @@ class Reply:
         raw: what the transport delivered it in (an HTTP response), None where there was no transport.
         end: its settlement; by default it is settled already, with nothing to account for.
         bound: of a stream: `bound(until, idle)` limits what follows acceptance (see `Deadline`).
+        tap: of a stream: `tap(hear)` has each event shown to `hear` as it comes (see `Tap`).
     """
 
-    __slots__ = ("_end", "attempt", "bound", "raw", "value")
+    __slots__ = ("_end", "attempt", "bound", "raw", "tap", "value")
 
     def __init__(
         self,
@@ -90,11 +91,13 @@ class Reply:
         raw: Any = None,
         end: Settlement | None = None,
         bound: Callable[[float | None, float | None], None] | None = None,
+        tap: Callable[[Callable[[Any], None]], None] | None = None,
     ) -> None:
         self.value = value
         self.attempt = attempt
         self.raw = raw
         self.bound = bound
+        self.tap = tap
         self._end = Settlement(Settled()) if end is None else end
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from hanzo_agents._kernel.ambient import innermost
 from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import ConfigError
 
@@ -87,6 +88,7 @@ class Stack:
 
     def bind(self, send: Send) -> Send:
         """The whole stack as one service around `send`."""
+        send = innermost(send)
         for policy in reversed(self.policies):
             send = _layer(policy, send)
         return send
@@ -172,6 +174,8 @@ def _place(policy: Policy) -> Place:
 _OUT_OF_ORDER = {
     (Place.BUDGET, Place.RETRY): "retries are sent without being reserved",
     (Place.BUDGET, Place.FALLBACK): "fallbacks are priced as the first target",
+    (Place.BUDGET, Place.HEDGE): "second legs are sent without being reserved",
+    (Place.RATE_LIMIT, Place.HEDGE): "second legs pass the limiter uncounted",
     (Place.BREAKER, Place.FALLBACK): "the breaker sees only the end of the chain",
     (Place.BREAKER, Place.RETRY): "the breaker sees one failure where there were several",
     (Place.RATE_LIMIT, Place.RETRY): "retries pass the limiter uncounted",

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from hanzo_agents.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["Target"]
 
 CAPABILITIES = frozenset({"tools", "vision", "audio", "json_schema"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Target:
     """A model, and the endpoint that serves it.
 
@@ -33,39 +30,42 @@ class Target:
         label: how traces and errors call the target; the model's name by default.
     """
 
-    model: Any = None
-    base_url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    headers: Mapping[str, str] | None = field(default=None, repr=False)
-    lacks: frozenset[str] = frozenset()
-    context_window: int | None = None
-    label: str | None = None
+    model: Any
+    base_url: str | None
+    api_key: str | None = field(repr=False)
+    headers: Mapping[str, str] | None = field(repr=False)
+    lacks: frozenset[str]
+    context_window: int | None
+    label: str | None
 
-    def __post_init__(self) -> None:
+    def __init__(  # noqa: PLR0917 - in the order in which they are named above
+        self,
+        model: Any = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        lacks: Iterable[str] = frozenset(),
+        context_window: int | None = None,
+        label: str | None = None,
+    ) -> None:
         """Refuse what cannot be a target.
 
         Raises:
             ConfigError: a key without its endpoint or the reverse, an unknown capability, an empty name.
         """
-        if (self.base_url is None) != (self.api_key is None):
-            raise ConfigError(
-                "Target: base_url and api_key go together, so that a key never reaches another endpoint; "
-                f"got only {'api_key' if self.base_url is None else 'base_url'}"
-            )
-        _check_kinds(self)
-        if self.headers and self.base_url is None:
-            raise ConfigError("Target.headers: they go with a base_url; without one the client's are sent")
-        if self.api_key == "":
-            raise ConfigError("Target.api_key: expected a key, got an empty string")
-        if isinstance(self.model, str) and not self.model.strip():
-            raise ConfigError("Target.model: expected a model's name, got an empty string")
-        if isinstance(self.lacks, str) or not isinstance(self.lacks, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"Target.lacks: expected a set of capabilities, got {self.lacks!r}")
-        object.__setattr__(self, "lacks", frozenset(self.lacks))
-        if unknown := self.lacks - CAPABILITIES:
-            raise ConfigError(f"Target.lacks: expected some of {sorted(CAPABILITIES)}, got {sorted(unknown)}")
-        if self.context_window is not None and (type(self.context_window) is not int or self.context_window <= 0):
-            raise ConfigError(f"Target.context_window: expected tokens > 0, got {self.context_window!r}")
+        given = {
+            "model": model, "base_url": base_url, "api_key": api_key, "headers": headers, "lacks": lacks,
+            "context_window": context_window, "label": label,
+        }  # fmt: skip
+        try:
+            _check(**given)
+        except ConfigError as error:
+            # The frames below hold the key, and so does this one.
+            given.clear()
+            base_url = api_key = headers = None
+            raise error.with_traceback(None) from None
+        for name, value in given.items():
+            object.__setattr__(self, name, frozenset(lacks) if name == "lacks" else value)
 
     @property
     def name(self) -> str:
@@ -106,11 +106,45 @@ class Target:
         raise ConfigError(f"{field}: expected a model's name or a Target, got {type(value).__name__}")
 
 
-def _check_kinds(target: Target) -> None:
-    for name in ("base_url", "api_key", "label"):
-        value = getattr(target, name)
+def _check(
+    *, model: Any, base_url: Any, api_key: Any, headers: Any, lacks: Any, context_window: Any, label: Any
+) -> None:
+    if (base_url is None) != (api_key is None):
+        raise ConfigError(
+            "Target: base_url and api_key go together, so that a key never reaches another endpoint; "
+            f"got only {'api_key' if base_url is None else 'base_url'}"
+        )
+    for name, value in (("base_url", base_url), ("api_key", api_key), ("label", label)):
         if value is not None and not isinstance(value, str):
             raise ConfigError(f"Target.{name}: expected a string, got {type(value).__name__}")
-    kind = cast("type[object]", type(target.model))
+    _check_model(model)
+    _check_headers(headers)
+    if headers and base_url is None:
+        raise ConfigError("Target.headers: they go with a base_url; without one the client's are sent")
+    if api_key == "":
+        raise ConfigError("Target.api_key: expected a key, got an empty string")
+    if isinstance(lacks, str) or not isinstance(lacks, Iterable):
+        raise ConfigError(f"Target.lacks: expected a set of capabilities, got {lacks!r}")
+    if unknown := {str(one) for one in cast("Iterable[object]", lacks)} - CAPABILITIES:
+        raise ConfigError(f"Target.lacks: expected some of {sorted(CAPABILITIES)}, got {sorted(unknown)}")
+    if context_window is not None and (type(context_window) is not int or context_window <= 0):
+        raise ConfigError(f"Target.context_window: expected tokens > 0, got {context_window!r}")
+
+
+def _check_model(model: Any) -> None:
+    kind = cast("type[object]", type(model))
     if issubclass(kind, int | float | bytes | list | tuple | dict):
         raise ConfigError(f"Target.model: expected a name or an agents.Model, got {kind.__name__}")
+    if isinstance(model, str) and not model.strip():
+        raise ConfigError("Target.model: expected a model's name, got an empty string")
+
+
+def _check_headers(headers: Any) -> None:
+    if headers is None:
+        return
+    if not isinstance(headers, Mapping):
+        raise ConfigError(f"Target.headers: expected a mapping of strings, got {type(headers).__name__}")
+    for name, value in cast("Mapping[object, object]", headers).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            odd = name if not isinstance(name, str) else value
+            raise ConfigError(f"Target.headers: expected names and values as strings, got {type(odd).__name__}")

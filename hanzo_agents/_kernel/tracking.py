@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -14,10 +15,22 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call, Send
     from hanzo_agents._kernel.reply import Reply
 
-__all__ = ["open_journal", "track", "track_only", "tracked"]
+__all__ = ["identify_by", "open_journal", "track", "track_only", "tracked", "untracked"]
+
+Identify = Callable[[], tuple[str | None, str | None]]
+"""The agent that calls, by name, and the id of the run it does so in; None where nobody knows."""
 
 _leg: ContextVar[bool] = ContextVar("hanzo_agents_leg", default=False)
 _tracked: ContextVar[tuple[list[Journal], ...]] = ContextVar("hanzo_agents_tracked", default=())
+
+
+_identify: Identify | None = None
+
+
+def identify_by(identify: Identify) -> None:
+    """Have journals say whose call they are of. Called by whoever knows the framework that runs agents."""
+    global _identify  # noqa: PLW0603 - a process has one such framework
+    _identify = identify
 
 
 @contextmanager
@@ -46,9 +59,21 @@ def track_only(journals: list[Journal]) -> Generator[None]:
         _tracked.reset(token)
 
 
+@contextmanager
+def untracked() -> Generator[None]:
+    """Have nobody who tracks hear of the calls in the block: they are rehearsed, not made."""
+    token = _tracked.set(())
+    try:
+        yield
+    finally:
+        _tracked.reset(token)
+
+
 def open_journal(started: float, operation: str) -> Journal:
     """A journal for a call that begins now, handed to whoever tracks."""
     journal = Journal(started, operation, leg=_leg.get())
+    if _identify is not None:
+        journal.agent, journal.run = _identify()
     for journals in _tracked.get():
         journals.append(journal)
     return journal

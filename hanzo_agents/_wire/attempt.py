@@ -13,7 +13,10 @@ from hanzo_agents._kernel.journal import Attempt, Cost, Usage
 from hanzo_agents._kernel.primed import Primed, without_frames
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.shapes import as_dict
+from hanzo_agents._kernel.tap import Tap
+from hanzo_agents._wire.account import StreamAccount
 from hanzo_agents._wire.compose import Composer
+from hanzo_agents._wire.costs import estimate
 from hanzo_agents._wire.facts import estimated_usage, note_headers, note_usage, usage_of
 from hanzo_agents._wire.failures import (
     connection_error,
@@ -57,6 +60,7 @@ class Endpoint:
     client: AsyncOpenAI
     limit: int
     labels: Labels = field(default_factory=Labels)
+    provider: str | None = None
     secrets: Secrets = field(init=False)
     parser: Parser = field(init=False)
     composer: Composer = field(init=False)
@@ -78,7 +82,8 @@ class Endpoint:
             Refused: a guard of the call refuses it now.
         """
         record = Attempt(
-            call.attempt, str(call.target), call.clock.now(), model=call.target.name, server=self.server
+            call.attempt, str(call.target), call.clock.now(), model=call.target.name, server=self.server,
+            provider=self.provider,
         )
         call.begin(record)
         try:
@@ -158,7 +163,9 @@ class Endpoint:
             usage = None
         if usage is None:
             raise not_an_answer(MISSHAPEN, response, content, secrets)
-        record.model = response.headers.get("x-litellm-model-group") or getattr(value, "model", record.model)
+        group = response.headers.get("x-litellm-model-group")
+        record.model = group or getattr(value, "model", record.model)
+        estimate(call, record, group=group)
         record.accepted = record.ended = call.clock.now()
         call.journal.finish(record)
         return Reply(value, record, raw=response, end=Settlement(Settled(usage, record.cost)))
@@ -167,40 +174,37 @@ class Endpoint:
         await self._check_content_type(response)
         view: RequestView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
         check = exchange.dialect.events(view, lambda text: estimated_usage(view.text, text))
-        end = Settlement()
-
-        def finished(error: BaseException | None, complete: bool) -> None:
-            usage = check.usage or usage_of(check.raw_usage)
-            if usage is None and record.accepted is not None:
-                usage = estimated_usage(view.text, check.output_text)
-            if usage is not None:
-                note_usage(record, usage, check.raw_usage)
-            record.ended, record.error = call.clock.now(), error
-            if record.accepted is not None:
-                call.journal.finish(record)
-                whole = complete or (error is None and check.complete)
-                end.settle(Settled(usage, record.cost, error, whole))
-
+        account = StreamAccount(call, record, check, response.headers.get("x-litellm-model-group"))
+        tap = Tap()
         reader = EventReader(
             response, exchange.dialect, check, self.parser,
             self.secrets.sent_with(response.request), limit=self.limit,
+            accounted=account.accounted, tap=tap,
         )  # fmt: skip
         primed = Primed(
             reader.batches(),
             close=lambda: None if response.is_closed else response.aclose(),
-            finished=finished,
+            finished=account.finished,
+            whole=lambda: check.complete,
             clock=call.clock,
         )
         hear_closing(response, primed)
         await primed.prime()
-        record.accepted = call.clock.now()
+        account.accept()
         raw = response
         if exchange.extras.raw:
             raw = raw_response(response, reader, primed)
         else:
             reader.forget()
         stream = HanzoStream[Any](primed, response, exchange.dialect.value_type, self.client)
-        return Reply(stream, record, raw=raw, end=end, bound=primed.bound)
+
+        def bound(until: float | None, idle: float | None) -> None:
+            reader.hurry(idle)
+            primed.bound(until, idle)
+
+        return Reply(
+            stream, record, raw=raw, end=account.end, bound=bound, tap=lambda hear: tap.open(primed.held, hear)
+        )
 
     async def _check_content_type(self, response: Any) -> None:
         """A stream must be one: pages and plain JSON with a success status are not."""
@@ -220,7 +224,9 @@ class Endpoint:
     def _failed(self, call: Call, record: Attempt, error: BaseException) -> None:
         record.error, record.ended = error, call.clock.now()
         record.sent = not (isinstance(error, Refused) or not_sent(error))
-        if record.cost.amount is None and (not record.sent or isinstance(error, APIStatusError)):
+        refused = isinstance(error, APIStatusError) or getattr(error, "code", None) == "redirect"
+        if record.cost.amount is None and (not record.sent or refused):
+            # Providers do not bill what they refuse.
             record.cost = Cost(Decimal(0), "reported" if not record.sent else "estimated")
         if isinstance(error, APIStatusError):
             record.status_code = error.status_code

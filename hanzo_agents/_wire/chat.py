@@ -7,10 +7,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
-
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
 from hanzo_agents._wire.chat_stream import ChatEvents, chat_usage
+from hanzo_agents._wire.replies import HanzoChatCompletion, HanzoChatCompletionChunk
 from hanzo_agents._wire.tool_calls import mend_calls, truncated_arguments
 from hanzo_agents.errors import InvalidResponse
 
@@ -57,6 +56,8 @@ class ChatView:
                 parts.append(json.dumps(calls, default=str))
         if tools := self.body.get("tools"):
             parts.append(json.dumps(tools, default=str))
+        if schema := as_dict(self.body.get("response_format")).get("json_schema"):
+            parts.append(json.dumps(schema, default=str))
         return "\n".join(parts)
 
     @property
@@ -71,6 +72,10 @@ class ChatView:
     @property
     def max_output(self) -> int | None:
         return self.body.get("max_completion_tokens") or self.body.get("max_tokens")
+
+    @property
+    def choices(self) -> int:
+        return choices if type(choices := self.body.get("n")) is int and choices > 0 else 1
 
     @property
     def stateful(self) -> bool:
@@ -99,7 +104,7 @@ class _Chat:
     """POST /chat/completions."""
 
     path = "/chat/completions"
-    value_type = ChatCompletion
+    value_type = HanzoChatCompletion
     takes_metadata = True
 
     def view(self, body: Mapping[str, Any], content: bytes | None = None) -> ChatView:
@@ -144,7 +149,7 @@ class _Chat:
         )
 
     def event_type(self, data: Mapping[str, Any] | str) -> type[Any] | None:
-        return ChatCompletionChunk
+        return HanzoChatCompletionChunk
 
     def usage(self, value: Any) -> Any:
         return getattr(value, "usage", None)

@@ -37,7 +37,7 @@ class ChatEvents:
 
     __slots__ = (
         "_calls", "_choices", "_done", "_estimate", "_last", "_merge", "_seen", "_taken", "_text",
-        "raw_usage", "usage",
+        "accounted", "raw_usage", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +50,7 @@ class ChatEvents:
     ) -> None:
         self.usage: Usage | None = None
         self.raw_usage: Any = None
+        self.accounted = False
         self._choices = choices
         self._taken = taken
         self._estimate = estimate
@@ -70,6 +71,8 @@ class ChatEvents:
             useful = self._choice(choice) or useful
         if event.usage is not None:
             self.raw_usage = event.usage
+            # Some count on every chunk: only what they say once all is said is the sum.
+            self.accounted = self.complete
             if self._merge and not useful and (self._last is not None or not choices):
                 return False, self._with_usage(event)
         if self._last is not None:
@@ -98,7 +101,9 @@ class ChatEvents:
                 delta.tool_calls = calls.feed(delta.tool_calls)
                 useful = True
             elif not useful:
-                useful = bool(delta.refusal or delta.function_call) or _reasons(delta)
+                unsaid = _unsaid(delta)
+                self._text += [part for part in unsaid if isinstance(part, str)]
+                useful = bool(unsaid)
         if choice.finish_reason:
             self._finish(choice)
             useful = True
@@ -147,8 +152,14 @@ class ChatEvents:
         return len(self._done) >= self._choices
 
     @property
+    def tool_calls(self) -> list[Any]:
+        """The tool calls of the first choice so far."""
+        calls = self._calls.get(0)
+        return [] if calls is None else calls.whole()
+
+    @property
     def output_text(self) -> str:
-        """Content and arguments so far."""
+        """Content, reasoning and arguments so far."""
         return "".join(self._text) + "".join(calls.text for calls in self._calls.values())
 
 
@@ -176,6 +187,7 @@ def _text(content: object) -> str:
     return content
 
 
-def _reasons(delta: Any) -> bool:
-    extra = delta.model_extra
-    return bool(extra) and any(extra.get(name) for name in _REASONING)
+def _unsaid(delta: Any) -> list[Any]:
+    """What a delta holds that is no content and no tool call: a refusal, reasoning, in whatever shape."""
+    extra = delta.model_extra or {}
+    return list(filter(None, (delta.refusal, delta.function_call, *map(extra.get, _REASONING))))

@@ -15,6 +15,8 @@ from openai import NotGiven, not_given
 from openai._httpx2 import is_httpx2_async_client
 from openai._models import FinalRequestOptions
 
+from hanzo_agents._kernel.clock import seconds
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from hanzo_agents._wire.dialect import Dialect, RequestView
     from hanzo_agents._wire.labels import Labels
 
-__all__ = ["ENCODER", "Composer", "Extras"]
+__all__ = ["ENCODER", "Composer", "Extras", "checked_timeout"]
 
 MOST_TEMPLATES = 64
 
@@ -130,6 +132,17 @@ class Composer:
             failure = error.with_traceback(None)
         failure.__context__ = failure.__cause__ = None
         raise failure
+
+
+def checked_timeout(name: str, value: Any) -> None:
+    """A time limit that the HTTP client understands.
+
+    Raises:
+        ConfigError: it is no number of seconds > 0, httpx2.Timeout, or None.
+    """
+    if value is None or isinstance(value, NotGiven | httpx2.Timeout) or type(value).__name__ == "Timeout":
+        return
+    seconds(name, value, zero=False)
 
 
 def _plain(timeout: Any) -> Any:

@@ -61,6 +61,16 @@ class EventCheck(Protocol):
         ...
 
     @property
+    def accounted(self) -> bool:
+        """Whether the answer is whole and its tokens are known: nothing that matters comes after that."""
+        ...
+
+    @property
+    def tool_calls(self) -> list[Any]:
+        """The tool calls so far."""
+        ...
+
+    @property
     def output_text(self) -> str:
         """The text so far, for estimates."""
         ...

@@ -6,10 +6,10 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from openai.types import CreateEmbeddingResponse
 from openai.types.create_embedding_response import Usage as EmbeddingUsage
 
 from hanzo_agents._kernel.shapes import as_list
+from hanzo_agents._wire.replies import HanzoCreateEmbeddingResponse
 from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class EmbeddingsView:
         return 0
 
     @property
+    def choices(self) -> int:
+        return 1
+
+    @property
     def stateful(self) -> bool:
         return False
 
@@ -68,7 +72,7 @@ class _Embeddings:
     """POST /embeddings."""
 
     path = "/embeddings"
-    value_type = CreateEmbeddingResponse
+    value_type = HanzoCreateEmbeddingResponse
     takes_metadata = False
 
     def view(self, body: Mapping[str, Any], content: bytes | None = None) -> EmbeddingsView:

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.call import Call
 from hanzo_agents._kernel.clock import current_clock
+from hanzo_agents._kernel.outcome import Outcome
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal, tracked
 from hanzo_agents._wire.attempt import Endpoint, Exchange
+from hanzo_agents._wire.keeping import WireCodec
+from hanzo_agents._wire.model_info import EndpointPrices
+from hanzo_agents._wire.replies import note_outcome
+from hanzo_agents._wire.stream import HanzoStream
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,11 +23,13 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
+    from hanzo_agents._kernel.price import Prices
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents._kernel.stack import Stack
     from hanzo_agents._wire.compose import Extras
     from hanzo_agents._wire.dialect import Dialect, RequestView
     from hanzo_agents._wire.labels import Labels
+    from hanzo_agents.prices.learned import Endpoints
 
 __all__ = ["Engine", "caller_deadline", "spare_stands_by"]
 
@@ -39,6 +46,7 @@ class Engine:
 
     Args:
         sibling: makes a client for another endpoint, on the same connections, with nothing else in common.
+        learned: what endpoints told of their models' prices, shared with copies of the client.
     """
 
     def __init__(
@@ -50,16 +58,21 @@ class Engine:
         limit: int,
         single: bool,
         sibling: Callable[[Target], AsyncOpenAI],
+        learned: Endpoints,
+        provider: str | None = None,
     ) -> None:
         _refuse_foreign(stack)
         self.stack = stack
         self.single = single
-        self._home = Endpoint(client, limit, labels)
+        self._home = Endpoint(client, limit, labels, provider)
+        self._address = str(client.base_url)
         self._limit = limit
         self._sibling = sibling
         self._away: dict[tuple[str, str, Any], Endpoint] = {}
         self._targets: dict[str, Target] = {}
+        self.prices: Prices = EndpointPrices(learned, self._home, self._endpoint)
         self._service = stack.bind(self._send)
+        self._codec = WireCodec(client, stack)
 
     def encode(self, dialect: Dialect, body: Any) -> bytes:
         """A body as the home endpoint gets it; TypeError or ValueError when it is not plain JSON."""
@@ -79,15 +92,20 @@ class Engine:
             deadline=caller_deadline.get(),
             pinned=view.stateful,
             single=self.single,
+            home=self._address,
             payload=Exchange(dialect, extras, stream),
+            codec=self._codec,
+            prices=self.prices,
             clock=clock,
             spare=spare_stands_by.get(),
         )
         try:
-            return await tracked(self._service, call)
+            reply = await tracked(self._service, call)
         except BaseException:
             await _leave(call.payload.opened)
             raise
+        note_outcome(reply.value, Outcome(call.journal, reply.attempt))
+        return reply
 
     async def _send(self, call: Call) -> Reply:
         exchange: Exchange = call.payload
@@ -122,8 +140,9 @@ class Engine:
 async def _leave(replies: list[Reply]) -> None:
     """Close the streams of a call that nobody will read."""
     for reply in replies:
-        if reply.settled is None:
-            await reply.value.close()
+        value: Any = reply.value
+        if isinstance(value, HanzoStream):
+            await value.close()
 
 
 def _refuse_foreign(stack: Stack) -> None:

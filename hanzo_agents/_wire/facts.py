@@ -6,6 +6,8 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.journal import Cost, Usage
+from hanzo_agents._kernel.outcome import provider_of
+from hanzo_agents._kernel.tokens import estimate_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,13 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate_tokens", "estimated_usage", "note_headers", "note_usage", "usage_of"]
 
-BYTES_PER_TOKEN = 4
-"""OpenAI's own rule of thumb for English text; used only where nobody reports the truth, and marked so."""
-
-
-def estimate_tokens(text: str) -> int:
-    """Tokens in a text, roughly: a quarter of its UTF-8 bytes, at least one for any text."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+_CACHED = ("cached_tokens", "cache_read_input_tokens", "prompt_cache_hit_tokens")
+"""How OpenAI, Anthropic and DeepSeek name the tokens read from a cache, among the details or beside them."""
+_WRITTEN = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
+"""How OpenAI, LiteLLM and Anthropic name the tokens written to it."""
 
 
 def estimated_usage(text_in: str, text_out: str) -> Usage:
@@ -31,43 +30,70 @@ def estimated_usage(text_in: str, text_out: str) -> Usage:
 def note_headers(attempt: Attempt, headers: Mapping[str, str], *, stream: bool = False) -> None:
     """Write what the reply's headers tell into the attempt.
 
-    The price in a stream's headers is left: the router prices some before there is an answer.
+    The price in a stream's headers is left: the router prices some before there is an answer. So is a price of
+    zero: the router says it of failures, and of models whose price it does not know.
     """
     attempt.request_id = headers.get("x-request-id") or headers.get("x-litellm-call-id")
     if group := headers.get("x-litellm-model-group"):
         attempt.model = group
+    if address := headers.get("x-litellm-model-api-base"):
+        attempt.provider = provider_of(address)
     if headers.get("x-litellm-cache-key"):
         # The router repeats the first answer's price on a hit, which cost nothing.
         attempt.cache_hit = True
         attempt.cost = Cost(Decimal(0), "reported")
-    elif not stream and (amount := _money(headers.get("x-litellm-response-cost"))) is not None:
+    elif not stream and (amount := _money(headers.get("x-litellm-response-cost"))):
         attempt.cost = Cost(amount, "reported")
 
 
 def note_usage(attempt: Attempt, usage: Usage, raw: Any) -> None:
     """Write tokens into the attempt, and the price where the body carries one (`usage.cost`, streams)."""
     attempt.usage = usage
-    if attempt.cost.amount is None and (amount := _money(getattr(raw, "cost", None))) is not None:
+    if attempt.cost.amount is None and (amount := _money(_fields(raw).get("cost"))):
         attempt.cost = Cost(amount, "reported")
 
 
 def usage_of(raw: Any) -> Usage | None:
-    """Read the usage object of any dialect; None when it is missing or makes no sense (negative, not a number)."""
+    """Read the usage object of any dialect; None when it is missing or makes no sense (negative, not a number).
+
+    Input tokens include the cached and the written ones, and output tokens those spent on reasoning, also where
+    the upstream counts them apart.
+    """
     if raw is None:
         return None
-    tokens_in = _count(getattr(raw, "prompt_tokens", None), getattr(raw, "input_tokens", None))
-    tokens_out = _count(getattr(raw, "completion_tokens", None), getattr(raw, "output_tokens", 0))
+    told = _fields(raw)
+    tokens_in = _count(told.get("prompt_tokens"), told.get("input_tokens"))
+    tokens_out = _count(told.get("completion_tokens"), told.get("output_tokens", 0))
     if tokens_in is None or tokens_out is None:
         return None
-    details_in = getattr(raw, "prompt_tokens_details", None) or getattr(raw, "input_tokens_details", None)
-    details_out = getattr(raw, "completion_tokens_details", None) or getattr(raw, "output_tokens_details", None)
-    return Usage(
-        tokens_in,
-        tokens_out,
-        "reported",
-        _count(getattr(details_in, "cached_tokens", None)) or 0,
-        _count(getattr(details_out, "reasoning_tokens", None)) or 0,
-    )
+    details_in = _fields(told.get("prompt_tokens_details") or told.get("input_tokens_details"))
+    details_out = _fields(told.get("completion_tokens_details") or told.get("output_tokens_details"))
+    cached = _largest(details_in, told, _CACHED)
+    written = _largest(details_in, told, _WRITTEN)
+    reasoned = _count(details_out.get("reasoning_tokens")) or 0
+    parts = cached + written
+    if parts and (parts > tokens_in or not (details_in or "prompt_tokens" in told)):
+        tokens_in += parts  # Anthropic counts them apart
+    if reasoned and (reasoned > tokens_out or told.get("total_tokens") == tokens_in + tokens_out + reasoned):
+        tokens_out += reasoned  # so do xAI and Google
+    return Usage(tokens_in, tokens_out, "reported", cached, reasoned, written)
+
+
+def _fields(part: Any) -> Mapping[str, Any]:
+    """What an object holds, fields beyond its class included: asking one for what it lacks costs a microsecond."""
+    own: Mapping[str, Any] = getattr(part, "__dict__", None) or {}
+    more: Mapping[str, Any] | None = getattr(part, "__pydantic_extra__", None)
+    return {**own, **more} if more else own
+
+
+def _largest(details: Mapping[str, Any], told: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """The largest of the counts that name the same tokens; 0 where none makes sense."""
+    largest = 0
+    for of in (details, told):
+        for name in names:
+            if name in of:
+                largest = max(largest, _count(of[name]) or 0)
+    return largest
 
 
 def _count(*values: Any) -> int | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hanzo_agents._kernel.stack import Stack
 from hanzo_agents._wire.labels import Labels
 from hanzo_agents.policies.retry import Retry
+from hanzo_agents.prices.learned import Endpoints
 
 __all__ = ["Inherited"]
 
@@ -19,8 +20,10 @@ class Inherited:
         limit: bytes at which a reply is abandoned.
         insecure: plain http to other machines is permitted.
         owns_http: the HTTP client is ours to close.
+        provider: who answers at this address, where the address itself does not tell.
         single: every call is exactly one request.
         away: the client is a copy for another address: organization and project stay at home.
+        learned: what endpoints told of their models' prices; a copy need not ask again.
     """
 
     stack: Stack
@@ -30,7 +33,9 @@ class Inherited:
     insecure: bool
     owns_http: bool
     single: bool = False
+    provider: str | None = None
     away: bool = False
+    learned: Endpoints = field(default_factory=Endpoints, compare=False)
 
     def with_retries(self, max_retries: int) -> Inherited:
         """As `with_options(max_retries=...)` asks: 0 is exactly one request, more replaces the Retry there is."""
@@ -44,4 +49,4 @@ class Inherited:
 
     def bare(self) -> Inherited:
         """For an endpoint that is only a target of ours: its calls come through our stack already."""
-        return replace(self, stack=Stack(), labels=Labels(), model=None)
+        return replace(self, stack=Stack(), labels=Labels(), model=None, provider=None)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from openai import NotGiven, Omit, not_given
 
-from hanzo_agents._wire.compose import Extras
+from hanzo_agents._wire.chat import CHAT
+from hanzo_agents._wire.compose import Extras, checked_timeout
+from hanzo_agents._wire.responses import RESPONSES
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from hanzo_agents._wire.dialect import Dialect, RequestView
     from hanzo_agents._wire.engine import Engine
 
-__all__ = ["Lane"]
+__all__ = ["CHAT_LANE", "RESPONSES_LANE", "Lane", "fill_model"]
 
 _ATTACHED = frozenset({"extra_headers", "extra_query", "extra_body", "timeout"})
 _RAW = "x-stainless-"
@@ -31,21 +33,24 @@ class Lane:
     """Turns the keywords of one SDK method into a view and its bytes.
 
     Args:
-        resource: the SDK's resource class whose `create` defines the keywords and their order on the wire.
+        resource: gives the SDK's synchronous resource class whose `create` defines the keywords and their order
+            on the wire.
         required: keywords without which the SDK raises; the ordinary road lets it.
     """
 
-    def __init__(self, dialect: Dialect, resource: type[Any], *, required: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, dialect: Dialect, resource: Callable[[], type[Any]], *, required: frozenset[str] = frozenset()
+    ) -> None:
         self._dialect = dialect
         self._resource = resource
         self._order: tuple[str, ...] = ()
         self._known: frozenset[str] = frozenset()
         self._required = required
 
-    async def enter(self, engine: Engine, kwargs: Mapping[str, Any]) -> tuple[RequestView, Extras] | None:
+    def enter(self, engine: Engine, kwargs: Mapping[str, Any]) -> tuple[RequestView, Extras] | None:
         """The view and extras of a call, None when it must take the ordinary road."""
         if not self._order:
-            self._order = await _wire_order(self._resource)
+            self._order = _wire_order(self._resource())
             self._known = frozenset(self._order) | _ATTACHED
         if not self._required.issubset(kwargs):
             return None
@@ -55,6 +60,7 @@ class Lane:
         if headers is None:
             return None
         timeout = kwargs.get("timeout", not_given)
+        checked_timeout("timeout", timeout)
         body: dict[str, Any] = {}
         for name in self._order:
             if name in kwargs and not isinstance(value := kwargs[name], Omit | NotGiven):
@@ -78,13 +84,13 @@ def _plain_headers(headers: Any) -> tuple[tuple[str, str], ...] | None:
     return tuple(headers.items())
 
 
-async def _wire_order(resource: type[Any]) -> tuple[str, ...]:
+def _wire_order(resource: type[Any]) -> tuple[str, ...]:
     """The body keys in the SDK's order, found by running its own `create` once against nothing."""
     captured: dict[str, Any] = {}
 
     class Nowhere:
         def __getattr__(self, name: str) -> Callable[..., Any]:
-            async def post(*_: Any, body: Any = None, **__: Any) -> None:
+            def post(*_: Any, body: Any = None, **__: Any) -> None:
                 captured.update(body)
 
             return post
@@ -95,5 +101,34 @@ async def _wire_order(resource: type[Any]) -> tuple[str, ...]:
         for name, parameter in inspect.signature(create).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in _ATTACHED
     ]
-    await create(resource(Nowhere()), **dict.fromkeys(names))
+    create(resource(Nowhere()), **dict.fromkeys(names))
     return tuple(captured)
+
+
+def fill_model(model: str | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Put the client's model where a call names none.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not isinstance(kwargs.get("model"), str):
+        if model is None:
+            raise ConfigError("model: expected a model's name; pass model=, or set HANZO_MODEL")
+        kwargs["model"] = model
+    return kwargs
+
+
+def _completions() -> type[Any]:
+    from openai.resources.chat.completions import Completions
+
+    return Completions
+
+
+def _responses() -> type[Any]:
+    from openai.resources.responses import Responses
+
+    return Responses
+
+
+CHAT_LANE = Lane(CHAT, _completions, required=frozenset({"messages"}))
+RESPONSES_LANE = Lane(RESPONSES, _responses)

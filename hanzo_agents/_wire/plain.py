@@ -13,7 +13,7 @@ import openai
 from hanzo_agents._kernel.call import Call
 from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.reply import Reply
-from hanzo_agents._kernel.stack import Stack
+from hanzo_agents._kernel.stack import Place, Policy, Stack
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal, tracked
 from hanzo_agents._wire.failures import connection_error, redirected, status_error
@@ -39,6 +39,7 @@ class _PlainView:
     messages: Sequence[Mapping[str, Any]] = ()
     needs: frozenset[str] = frozenset()
     max_output: int | None = None
+    choices: int = 1
     stateful: bool = False
     dropped: tuple[str, ...] = ()
 
@@ -53,7 +54,7 @@ class PlainRequests:
     """Deadline and Retry around requests that the SDK itself makes."""
 
     def __init__(self, stack: Stack, *, single: bool) -> None:
-        kept = [policy for policy in stack.policies if isinstance(policy, Deadline | Retry)]
+        kept = [policy for policy in stack.policies if isinstance(policy, Deadline | Retry) or _pays(policy)]
         self._reading = Stack.silently(kept)
         self._writing = Stack.silently(map(_only_unsent, kept))
         self._single = single
@@ -76,8 +77,13 @@ class PlainRequests:
         return (await tracked(stack.bind(send), call)).value
 
 
-def _only_unsent(policy: Deadline | Retry) -> Deadline | Retry:
-    if isinstance(policy, Deadline):
+def _pays(policy: Policy) -> bool:
+    """Whether it is a budget: it refuses what costs and has no price, images and speech for example."""
+    return getattr(policy, "place", None) is Place.BUDGET
+
+
+def _only_unsent(policy: Policy) -> Policy:
+    if not isinstance(policy, Retry):
         return policy
     worth = policy.on
 

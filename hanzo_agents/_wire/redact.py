@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Secrets"]
 
-CREDENTIALS = ("authorization", "proxy-authorization", "api-key", "x-api-key", "cookie")
+CREDENTIALS = (
+    "authorization",
+    "proxy-authorization",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "ocp-apim-subscription-key",
+    "x-auth-token",
+    "x-functions-key",
+    "cookie",
+)
 MASK = "***"
 SHORTEST = 6
 """Shorter keys are placeholders of test servers; removing them would mangle ordinary words."""

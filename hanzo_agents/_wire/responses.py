@@ -6,13 +6,12 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from openai.types.responses import Response
-
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
 from hanzo_agents._wire.call_ids import CallIds, refuse_cut_calls
 from hanzo_agents._wire.chat import takes_reasoning_settings
 from hanzo_agents._wire.failures import reported_error
 from hanzo_agents._wire.redact import Secrets
+from hanzo_agents._wire.replies import HanzoResponse
 from hanzo_agents._wire.responses_stream import ResponseEvents, event_class, responses_usage
 from hanzo_agents.errors import InvalidResponse
 
@@ -58,6 +57,8 @@ class ResponsesView:
             parts.extend(str(item[key]) for key in ("arguments", "output") if item.get(key))
         if tools := self.body.get("tools"):
             parts.append(json.dumps(tools, default=str))
+        if schema := as_dict(as_dict(self.body.get("text")).get("format")).get("schema"):
+            parts.append(json.dumps(schema, default=str))
         return "\n".join(parts)
 
     @property
@@ -72,6 +73,10 @@ class ResponsesView:
     @property
     def max_output(self) -> int | None:
         return self.body.get("max_output_tokens")
+
+    @property
+    def choices(self) -> int:
+        return 1
 
     @property
     def stateful(self) -> bool:
@@ -112,7 +117,7 @@ class _Responses:
     """POST /responses."""
 
     path = "/responses"
-    value_type = Response
+    value_type = HanzoResponse
     takes_metadata = False
 
     def view(self, body: Mapping[str, Any], content: bytes | None = None) -> ResponsesView:

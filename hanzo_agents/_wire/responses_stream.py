@@ -12,6 +12,7 @@ from hanzo_agents._wire.call_ids import CallIds, refuse_cut_calls
 from hanzo_agents._wire.facts import usage_of
 from hanzo_agents._wire.failures import reported_error, truncated
 from hanzo_agents._wire.redact import Secrets
+from hanzo_agents._wire.replies import HanzoResponseCompletedEvent, HanzoResponseIncompleteEvent
 from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
@@ -33,7 +34,17 @@ _HELD = frozenset(
 _HELD_ITEMS = frozenset({"message", "reasoning", "function_call"})
 """Items that say nothing yet. Any other (search, code, MCP, shell, images) is a side effect under way."""
 
-_TEXT_DELTAS = frozenset({"response.output_text.delta", "response.function_call_arguments.delta"})
+_TEXT_DELTAS = frozenset(
+    {
+        "response.output_text.delta",
+        "response.refusal.delta",
+        "response.reasoning_text.delta",
+        "response.reasoning_summary_text.delta",
+        "response.function_call_arguments.delta",
+        "response.custom_tool_call_input.delta",
+    }
+)
+"""Events that bring text, which counts where nobody reports tokens."""
 _TERMINAL = frozenset({"response.completed", "response.incomplete"})
 _TYPE = re.compile(r'\{\s*"type"\s*:\s*"([a-z_.]+)"')
 
@@ -46,7 +57,10 @@ def _classes() -> dict[str, type[Any]]:
     for member in get_args(union):
         for name in get_args(member.model_fields["type"].annotation):
             found[name] = member
-    return found
+    return found | {
+        "response.completed": HanzoResponseCompletedEvent,
+        "response.incomplete": HanzoResponseIncompleteEvent,
+    }
 
 
 def event_class(data: Mapping[str, Any] | str) -> type[Any] | None:
@@ -158,6 +172,16 @@ class ResponseEvents:
     def complete(self) -> bool:
         """Whether the terminal event has come."""
         return self._ended
+
+    @property
+    def accounted(self) -> bool:
+        """The terminal event holds the usage."""
+        return self._ended
+
+    @property
+    def tool_calls(self) -> list[Any]:
+        """None of their own: the terminal event has them in its response."""
+        return []
 
     @property
     def output_text(self) -> str:

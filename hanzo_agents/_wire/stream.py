@@ -14,6 +14,7 @@ from openai._streaming import SSEDecoder
 from typing_extensions import override
 
 from hanzo_agents._kernel.primed import Primed, finish_closing
+from hanzo_agents._kernel.tap import Tap
 from hanzo_agents._wire.failures import connection_error, not_an_answer, truncated
 from hanzo_agents._wire.reading import MISSHAPEN, SHAPE_ERRORS, byte_chunks
 from hanzo_agents.errors import InvalidResponse
@@ -21,11 +22,14 @@ from hanzo_agents.errors import InvalidResponse
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
+    from openai.types.chat import ChatCompletionChunk
+
     from hanzo_agents._wire.dialect import Dialect, EventCheck
     from hanzo_agents._wire.reading import Parser
     from hanzo_agents._wire.redact import Secrets
+    from hanzo_agents._wire.replies import HanzoChatCompletionChunk
 
-__all__ = ["EventReader", "HanzoStream", "close_response", "hear_closing", "raw_response"]
+__all__ = ["EventReader", "HanzoChatStream", "HanzoStream", "close_response", "hear_closing", "raw_response"]
 
 GRACE = 2.0
 """Seconds to wait for what may follow a whole answer (usage, the end of the body) on an open connection."""
@@ -35,7 +39,13 @@ R = TypeVar("R")
 
 
 class EventReader:
-    """Bytes to checked events. Ends with an error unless the stream is whole."""
+    """Bytes to checked events. Ends with an error unless the stream is whole.
+
+    Args:
+        accounted: told, before they are handed on, the last events of an answer that is whole and whose tokens
+            are known. A reader may not come back after those.
+        tap: shown every event first.
+    """
 
     def __init__(
         self,
@@ -46,7 +56,13 @@ class EventReader:
         secrets: Secrets,
         *,
         limit: int,
+        accounted: Callable[[list[Any]], None] = lambda _: None,
+        tap: Tap | None = None,
     ) -> None:
+        self._tap = tap or Tap()
+        self._accounted = accounted
+        self._patience = GRACE
+        self._tail = False
         self._response = response
         self._dialect = dialect
         self._check = check
@@ -62,6 +78,11 @@ class EventReader:
         async for chunk in self._chunks:
             yield chunk
 
+    def hurry(self, idle: float | None) -> None:
+        """Wait for what may follow a whole answer no longer than for the answer itself."""
+        if idle is not None:
+            self._patience = min(GRACE, idle)
+
     def forget(self) -> None:
         """Keep no more of what was heard: nobody will read it raw."""
         self._heard = None
@@ -71,15 +92,23 @@ class EventReader:
             if self._heard is not None:
                 self._heard.append(chunk)
             yield chunk
+        # The last event may lack the empty line that ends one.
+        self._tail = True
+        yield b"\n\n"
 
     async def batches(self) -> AsyncGenerator[tuple[bool, list[Any]]]:
         """Whether an event commits the stream, and the events to hand on."""
         try:
             async for data in self._answer():
-                useful, events = self._shaped(self._event, data)
+                useful, events = self._unended(data) if self._tail else self._shaped(self._event, data)
+                self._tap.show(events)
+                if events and self._check.accounted:
+                    self._accounted(events)
                 if useful or events:
                     yield useful, events
             last = self._shaped(self._check.end)
+            self._tap.show(last)
+            self._accounted(last)
             if last:
                 yield False, last
         except InvalidResponse as error:
@@ -89,6 +118,17 @@ class EventReader:
 
     def _event(self, data: str) -> tuple[bool, list[Any]]:
         return self._check.feed(self._parser.event(self._dialect, data, self._response))
+
+    def _unended(self, data: str) -> tuple[bool, list[Any]]:
+        """An event that the end of the body cut short: it counts when the answer is whole with it."""
+        whole = self._check.complete
+        try:
+            got = self._shaped(self._event, data)
+        except InvalidResponse:
+            if whole:
+                return False, []
+            raise
+        return got if self._check.complete else (False, [])
 
     def _shaped(self, read: Callable[..., R], *data: str) -> R:
         """Read something; what has not the shape of an answer is none."""
@@ -117,7 +157,7 @@ class EventReader:
                 if data.startswith("[DONE]"):
                     # The rest must be read, or the connection cannot be used again; but nobody waits for it.
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(GRACE):
+                        async with asyncio.timeout(self._patience):
                             async for _ in chunks:
                                 pass
                     return
@@ -137,7 +177,7 @@ class EventReader:
         try:
             if not self._check.complete:
                 return await anext(events)
-            async with asyncio.timeout(GRACE):
+            async with asyncio.timeout(self._patience):
                 return await anext(events)
         except (StopAsyncIteration, TimeoutError):
             return None
@@ -183,6 +223,18 @@ class HanzoStream(AsyncStream[T], Generic[T]):
     async def close(self) -> None:
         """Leave the stream: it is settled at once, and the connection closed."""
         await self._iterator.aclose()
+
+
+if TYPE_CHECKING:
+
+    class HanzoChatStream(HanzoStream[ChatCompletionChunk]):
+        """The stream of a chat completion. Its last chunk knows what the call took."""
+
+        async def __anext__(self) -> HanzoChatCompletionChunk: ...
+        def __aiter__(self) -> AsyncIterator[HanzoChatCompletionChunk]: ...
+else:
+    # What only a type checker needs to know: the stream of the SDK's chunks yields ours.
+    HanzoChatStream = HanzoStream
 
 
 class ClosingBytes(httpx2.AsyncByteStream):

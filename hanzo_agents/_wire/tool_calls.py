@@ -187,6 +187,16 @@ class StreamedCalls:
             for slot in late
         ]
 
+    def whole(self) -> list[ChatCompletionMessageFunctionToolCall]:
+        """The calls as a message that was not streamed would hold them."""
+        return [
+            ChatCompletionMessageFunctionToolCall(
+                id=slot.id, type="function", function=Function(name=slot.name, arguments=slot.payload[1])
+            )
+            for slot in self._slots
+            if slot.twin is None or slot.payload != slot.twin.payload
+        ]
+
     @property
     def cut(self) -> bool:
         """Whether the arguments of any call are not whole."""

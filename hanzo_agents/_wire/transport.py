@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 import weakref
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib import request as urllib_request
 
@@ -41,10 +43,14 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
     """
 
     def __init__(
-        self, *, proxy: str | None = None, verify: ssl.SSLContext | bool = True, cert: str | None = None
+        self, *, proxy: str | None = None, verify: ssl.SSLContext | bool = True, cert: str | Path | None = None
     ) -> None:
         if proxy is not None and not isinstance(proxy, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"proxy: expected a URL, got {type(proxy).__name__}")
+        if not isinstance(verify, bool | ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"verify: expected True, False or an ssl.SSLContext, got {type(verify).__name__}")
+        if cert is not None:
+            _check_certificate(cert)
         self._proxy = _with_scheme(proxy) if proxy else None
         self._environment = {} if proxy else urllib_request.getproxies_environment()
         self._verify = verify
@@ -60,7 +66,7 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
         if pools is None:
             # `run_sync` shuts its loop's generators down and then uses the loop again: that starts new pools.
             pools = self._pools[loop] = _Pools(partial(self._pools.pop, loop, None))
-            await pools.opened()
+            await pools.opened(loop)
         url = request.url
         proxy = self._proxy_for(url.scheme, url.host)
         pool = pools.get(url.scheme, proxy)
@@ -113,9 +119,18 @@ class _Pools:
         self._by_route: dict[tuple[str, str | None], httpx2.AsyncHTTPTransport] = {}
         self._life = self._live()
 
-    async def opened(self) -> None:
+    async def opened(self, loop: asyncio.AbstractEventLoop) -> None:
         # The first step of an async generator registers it with the loop, which closes it at shutdown_asyncgens.
-        await anext(self._life)
+        # `run_sync` calls that after each run, and a loop that goes on after it warns of what registers. This one
+        # is closed by the next such call, so it registers without the warning.
+        registered: Any = getattr(loop, "_asyncgens", None)
+        before = sys.get_asyncgen_hooks().firstiter
+        if registered is not None:
+            sys.set_asyncgen_hooks(firstiter=registered.add)
+        try:
+            await anext(self._life)
+        finally:
+            sys.set_asyncgen_hooks(firstiter=before)
 
     async def _live(self) -> AsyncGenerator[None]:
         try:
@@ -135,6 +150,18 @@ class _Pools:
 
     async def aclose(self) -> None:
         await self._life.aclose()
+
+
+def _check_certificate(cert: object) -> None:
+    if not isinstance(cert, str | Path):
+        raise ConfigError(f"cert: expected the path of a certificate file, got {type(cert).__name__}")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert)
+    except (OSError, ValueError) as error:
+        why = type(error).__name__
+    else:
+        return
+    raise ConfigError(f"cert: expected a PEM file with a certificate and its key, could not read it ({why})")
 
 
 def _with_scheme(proxy: str) -> str:

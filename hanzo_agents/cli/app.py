@@ -13,6 +13,7 @@ from hanzo_agents.cli.check import check
 from hanzo_agents.cli.models import models
 from hanzo_agents.cli.node import node
 from hanzo_agents.cli.quickstart import quickstart
+from hanzo_agents.cli.usage import usage
 
 __all__ = ["app", "main"]
 
@@ -27,7 +28,7 @@ def app() -> None:
     """
 
 
-for command in (quickstart, chat, models, node, check):
+for command in (quickstart, chat, models, node, check, usage):
     app.add_command(command)
 
 

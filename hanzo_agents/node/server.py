@@ -56,6 +56,20 @@ class NodeInfo:
             "parameters": self.parameters,
         }
 
+    def priced(self) -> dict[str, Any]:
+        """The entry of /model/info, as a router's operator would declare it: what runs here costs nothing."""
+        return {
+            "model_name": self.name,
+            "litellm_params": {"model": self.name},
+            "model_info": {
+                "id": self.name,
+                "input_cost_per_token": 0.0,
+                "output_cost_per_token": 0.0,
+                "max_input_tokens": self.context_length,
+                "max_output_tokens": self.context_length,
+            },
+        }
+
 
 def node_app(info: NodeInfo, engine: Engine, answering: Answering, *, host: str) -> Starlette:
     """Build the ASGI application.
@@ -68,6 +82,8 @@ def node_app(info: NodeInfo, engine: Engine, answering: Answering, *, host: str)
         routes=[
             Route("/health", routes.health),
             Route("/v1/models", routes.models),
+            Route("/v1/model/info", routes.model_info),
+            Route("/model/info", routes.model_info),
             Route("/v1/models/{model:path}", routes.model),
             Route("/v1/chat/completions", routes.chat, methods=["POST"]),
             Route("/v1/responses", routes.responses, methods=["POST"]),
@@ -89,6 +105,9 @@ class _Routes:
 
     async def models(self, _request: Request) -> Response:
         return JSONResponse({"object": "list", "data": [self._info.body()]})
+
+    async def model_info(self, _request: Request) -> Response:
+        return JSONResponse({"data": [self._info.priced()]})
 
     async def model(self, request: Request) -> Response:
         self._check_model(request.path_params["model"])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from hanzo_agents._kernel.clock import Duration, required_seconds, seconds, seconds_of
+from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import DeadlineExceeded
 
@@ -62,6 +63,27 @@ class Deadline:
         if reply.bound is not None:
             reply.bound(call.deadline, None if self.idle is None else seconds_of(self.idle))
         return reply
+
+    def plan(self, call: Call) -> Decision:
+        """How long the call may take."""
+        limits: dict[str, float] = {
+            name: seconds_of(value)
+            for name in ("total", "first_event", "idle")
+            if (value := getattr(self, name)) is not None
+        }
+        why = f"{limits['total']:g} s in all"
+        if "first_event" in limits:
+            why += f", {limits['first_event']:g} s to the first useful event"
+        if "idle" in limits:
+            why += f", {limits['idle']:g} s between two events"
+        remaining = call.remaining()
+        if remaining is not None and remaining < limits["total"]:
+            why += f"; the caller gives up after {max(remaining, 0.0):.3g} s"
+        return Decision("Deadline", "limits", why, limits)
+
+    def onward(self, call: Call) -> list[Call]:
+        """The call within its limit."""
+        return [call.within(call.clock.now() + seconds_of(self.total))]
 
 
 def _exceeded(call: Call, limit: float) -> DeadlineExceeded:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.verdict import final
@@ -88,6 +89,29 @@ class Fallback:
                 failures.append(Failure(str(target), error, target.context_window))
                 call.note("Fallback", "moves on", f"{target} failed: {type(error).__name__}")
         raise _exhausted(failures) from None
+
+    def plan(self, call: Call) -> Decision:
+        """Who would be asked in turn, and who is passed by."""
+        if call.pinned:
+            return Decision("Fallback", "passes on", "the call leans on state at one provider")
+        if call.single:
+            return Decision("Fallback", "passes on", "the call is to be a single request")
+        walked = {str(target): _unfit(call, target, []) for target in self._chain(call)}
+        unfit = {target: why for target, why in walked.items() if why}
+        chain = [target for target, why in walked.items() if not why]
+        why = " > ".join(chain) or "nobody is left"
+        if unfit:
+            why += f"; passes by {', '.join(f'{target}, which {reason}' for target, reason in unfit.items())}"
+        action = "would walk" if chain else "would refuse"
+        return Decision("Fallback", action, why, {"chain": chain, "passed_by": unfit})
+
+    def onward(self, call: Call) -> list[Call]:
+        """The call aimed at each target that can take it."""
+        if call.pinned or call.single:
+            return [call]
+        chain = self._chain(call)
+        fit = [target for target in chain if not _unfit(call, target, [])]
+        return [call.aimed_at(target, spare=target is not chain[-1]) for target in fit]
 
     def _chain(self, call: Call) -> list[Target]:
         """The caller's target, then ours, each once: a chain may name its own start, or turn in a circle."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from hanzo_agents._kernel.clock import Duration, required_seconds, seconds_of
+from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.verdict import final, is_final, tick
 from hanzo_agents.errors import ConfigError
@@ -83,6 +84,24 @@ class Retry:
                 return reply
             await call.clock.sleep(delay)
             call = call.again()
+
+    def plan(self, call: Call) -> Decision:
+        """How often the call would be tried, and how long it would wait in between."""
+        if call.single:
+            return Decision("Retry", "passes on", "the call is to be a single request")
+        data: dict[str, object] = {"attempts": self.attempts}
+        if self.attempts == 1:
+            return Decision("Retry", "passes on", "one attempt", data)
+        base, cap = seconds_of(self.base_delay), seconds_of(self.max_delay)
+        waits = [min(cap, base * 2.0 ** min(n, 60)) for n in range(min(self.attempts - 1, 10))]
+        data["longest_waits"] = waits
+        why = f"up to {self.attempts} attempts, after at most {', '.join(f'{wait:g}' for wait in waits)} s"
+        if call.spare and any(waits):
+            why = "only what need not wait, for another target stands ready"
+        if self.budget is not None:
+            data["budget"] = self.budget.tokens
+            why += f"; {self.budget.tokens:g} of {self.budget.capacity:g} retries left"
+        return Decision("Retry", "would try again", why, data)
 
     def _delay(self, call: Call, error: Exception) -> float | None:
         """Seconds to wait before the next attempt, None to let the error go."""

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from concurrent.futures import Future
+    from collections.abc import Callable, Generator
 
-__all__ = ["Done", "Pending", "Submitted"]
+__all__ = ["Done", "Pending", "Submitted", "Telling"]
 
 T = TypeVar("T")
+U = TypeVar("U")
 T_co = TypeVar("T_co", covariant=True)
 
 _logger = logging.getLogger("hanzo_agents")
@@ -28,6 +29,14 @@ class Pending(Protocol[T_co]):
 
     def __await__(self) -> Generator[Any, Any, T_co]:
         """Wait for the result; raises what the operation raised."""
+        ...
+
+
+class Telling(Pending[T_co], Protocol[T_co]):
+    """One that can also tell somebody who does not wait."""
+
+    def tell(self, done: Callable[[T_co], None], failed: Callable[[BaseException], None]) -> None:
+        """Call one of the two once, on any thread, perhaps before this returns. They must not raise."""
         ...
 
 
@@ -42,6 +51,10 @@ class Done(Generic[T]):
     def __await__(self) -> Generator[Any, Any, T]:
         return self.value
         yield
+
+    def tell(self, done: Callable[[T], None], failed: Callable[[BaseException], None]) -> None:
+        """Call `done`, at once."""
+        done(self.value)
 
 
 class Submitted(Generic[T]):
@@ -65,6 +78,33 @@ class Submitted(Generic[T]):
         # Shielded: the operation goes on when its waiter is cancelled, as it would have a moment later.
         return (yield from asyncio.shield(asyncio.wrap_future(self.future)).__await__())
 
+    def read(self, convert: Callable[[T], U]) -> Submitted[U]:
+        """The same operation, its result as `convert` reads it; in place of this one."""
+        self._awaited = True
+        read: Future[U] = Future()
+        self.future.add_done_callback(lambda _: _fulfil(read, lambda: convert(self.future.result())))
+        return Submitted(read, self.what)
+
+    def tell(self, done: Callable[[T], None], failed: Callable[[BaseException], None]) -> None:
+        """Call one of the two once it is over, on the thread that did it."""
+        self._awaited = True
+
+        def over(future: Future[T]) -> None:
+            error = future.exception()
+            if error is None:
+                done(future.result())
+            else:
+                failed(error)
+
+        self.future.add_done_callback(over)
+
     def _done(self, future: Future[T]) -> None:
         if not self._awaited and not future.cancelled() and (error := future.exception()) is not None:
             _logger.warning("%s failed: %s: %s", self.what, type(error).__name__, error)
+
+
+def _fulfil(future: Future[T], result: Callable[[], T]) -> None:
+    try:
+        future.set_result(result())
+    except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+        future.set_exception(error)

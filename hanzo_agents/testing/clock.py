@@ -31,6 +31,7 @@ import heapq
 import itertools
 import threading
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from hanzo_agents._kernel.clock import Alarm
+
 __all__ = ["FakeClock"]
 
 QUIET = 25
@@ -52,7 +55,7 @@ QUIET = 25
 class _Timer:
     when: float
     number: int
-    ring: Callable[[], None] = field(compare=False)
+    ring: Callable[[], object] = field(compare=False)
     loop: asyncio.AbstractEventLoop = field(compare=False)
     sleeper: bool = field(compare=False)
     dropped: bool = field(default=False, compare=False)
@@ -75,9 +78,9 @@ class FakeClock:
     serve several loops and threads.
 
     Attributes:
-        auto: whether time jumps to the end of the earliest sleep once nothing else can run. Only sleeps move
-            it, never a timeout: a call that hangs is ended by `run_for` or `advance`. Work that waits for
-            something else than this clock, a socket for example, is not waited for.
+        auto: whether time jumps to the end of the earliest sleep once nothing else can run. Only sleeps and
+            alarms (`call_at`) move it, never a timeout: a call that hangs is ended by `run_for` or `advance`. Work
+            that waits for something else than this clock, a socket for example, is not waited for.
         sleeps: every delay that was asked for, in order.
     """
 
@@ -139,6 +142,14 @@ class FakeClock:
         """Cancel the block once the clock reaches `when` and raise TimeoutError; None never does."""
         return asyncio.timeout(None) if when is None else _Timeout(self, when)
 
+    def call_at(self, when: float, ring: Callable[[], object]) -> Alarm:
+        """Have the running loop call `ring` in this context once the clock reaches `when`."""
+        context = copy_context()
+        timer = self._add(when, lambda: context.run(ring), sleeper=True)
+        if self.auto:
+            self._pump(timer.loop)
+        return _Alarm(self, timer)
+
     def advance(self, duration: Duration) -> None:
         """Jump ahead. Whoever is due wakes when the loop next runs, in the order of the times.
 
@@ -191,7 +202,7 @@ class FakeClock:
     def __repr__(self) -> str:
         return f"FakeClock(now={self._now:g}, waiting={self.waiting}, auto={self.auto})"
 
-    def _add(self, when: float, ring: Callable[[], None], *, sleeper: bool) -> _Timer:
+    def _add(self, when: float, ring: Callable[[], object], *, sleeper: bool) -> _Timer:
         timer = _Timer(when, next(self._numbers), ring, asyncio.get_running_loop(), sleeper)
         with self._lock:
             self._news += 1
@@ -243,6 +254,17 @@ class FakeClock:
             loop.call_soon(turn, self._news, quiet)
 
         loop.call_soon(turn, self._news, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Alarm:
+    """A call that was asked for."""
+
+    clock: FakeClock
+    timer: _Timer
+
+    def cancel(self) -> None:
+        self.clock._drop(self.timer)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 class _Timeout(AbstractAsyncContextManager[object]):

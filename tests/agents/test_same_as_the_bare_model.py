@@ -175,7 +175,12 @@ async def run(kind, scenario, api, *, stream):
             result = Runner.run_streamed(agent, copy.deepcopy(given), run_config=config)
             async for event in result.stream_events():
                 if event.type == "raw_response_event":
-                    seen.append((type(event.data).__name__, without_ids(event.data.model_dump(warnings=False))))
+                    seen.append(
+                        (
+                            type(event.data).__name__.removeprefix("Hanzo"),
+                            without_ids(event.data.model_dump(warnings=False)),
+                        )
+                    )
                 else:
                     seen.append((event.type, getattr(event, "name", None)))
         else:

@@ -12,7 +12,7 @@ import yaml
 
 from hanzo_agents.testing.cassettes import SecretFoundError, scan, use_cassette
 from hanzo_agents.testing.cassettes.bodies import parsed, readable
-from hanzo_agents.testing.cassettes.scrubbing import Scrubber, secret_texts
+from hanzo_agents.testing.cassettes.scrubbing import Scrubber, secret_header, secret_texts
 
 CANARY = "canary-7f3a9c2e51d8"
 JSON = {"content-type": "application/json"}
@@ -153,6 +153,16 @@ async def test_what_looks_like_a_secret_is_found_and_taken_out(tmp_path, secret)
 def test_ordinary_texts_are_left_alone(text):
     assert secret_texts(text) == []
     assert Scrubber().scrub(text) == text
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Goog-Api-Key", "x-api-key", "api-key", "Ocp-Apim-Subscription-Key", "X-Auth-Token", "x-functions-key"]
+)
+def test_the_headers_in_which_keys_travel_are_known(name):
+    scrubber = Scrubber()
+    scrubber.learn({name: "canary-01234"})
+    assert scrubber.scrub("it says canary-01234") == "it says REDACTED"
+    assert secret_header(name)
 
 
 def test_placeholder_keys_do_not_mangle_texts():

@@ -37,6 +37,7 @@ CALLED = {
     "_maybe_override_cast_to",
     "_parsed_by_type",
     "_prepare_options",
+    "_process_response",
     "_process_response_data",
     "_transport",
 }
@@ -108,8 +109,8 @@ def test_every_sdk_method_that_we_override_is_there_to_be_overridden():
         ],
         AsyncStream: ["__anext__", "__aiter__", "close", "__aenter__", "__aexit__"],
         AsyncChat: ["completions"],
-        AsyncCompletions: ["create"],
-        AsyncResponses: ["create", "connect"],
+        AsyncCompletions: ["create", "parse", "stream"],
+        AsyncResponses: ["create", "parse", "stream", "connect"],
         OpenAIChatCompletionsModel: ["_fetch_response", "get_retry_advice"],
         OpenAIResponsesModel: ["_fetch_response", "get_retry_advice"],
         Model: ["get_response", "stream_response", "get_retry_advice", "close", "_cleanup_on_run_end"],

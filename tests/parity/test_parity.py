@@ -5,15 +5,17 @@ says: attempts, decisions and the outcome. A new seam, the sync client for one, 
 """
 
 import asyncio
+import contextvars
 
 import httpx2
 import pytest
 from agents import Agent, RunConfig, Runner
 from agents.testing import ScriptedModel, assistant_message
 from calls import http_error, lost_connection
-from upstream import HELLO, Upstream, completion, sse, status, text_chunks
+from upstream import HELLO, KEY, URL, Upstream, completion, sse, status, text_chunks
 
-from hanzo_agents import Deadline, Fallback, Retry, Stack, Target, Trace, track, wrap
+from hanzo_agents import Deadline, Fallback, Hanzo, Hedge, Retry, Stack, Target, Trace, track, wrap
+from hanzo_agents._kernel.loop_thread import loop_thread
 from hanzo_agents.testing.clock import FakeClock
 
 NO_JITTER = {"jitter": lambda: 0.5}
@@ -45,6 +47,8 @@ def policies_of(name):
         "Fallback": ["fallback"],
         "Retry and Fallback": [Retry(attempts=2, **NO_JITTER), "fallback"],
         "all": [Trace(to=[Observer()]), Deadline(total=5), Retry(**NO_JITTER), "fallback"],
+        "Hedge": ["hedge"],
+        "Retry and Hedge": [Retry(**NO_JITTER), "hedge"],
         "none": [],
     }[name]
 
@@ -65,7 +69,17 @@ SCRIPTS = {
     "failing, then a bad request": [503, 400],
     "hanging": ["hang"],
     "failing, then hanging": [503, "hang"],
+    "hanging, then good": ["hang", "ok"],
 }
+
+
+hanging = contextvars.ContextVar("hanging", default=lambda: None)
+"""Called when an upstream begins to hang."""
+
+
+async def hang():
+    hanging.get()()
+    await asyncio.Event().wait()
 
 
 class Wire:
@@ -79,7 +93,7 @@ class Wire:
     async def _answer(self, _request):
         step = self.steps[min(self.upstream.hits - 1, len(self.steps) - 1)]
         if step == "hang":
-            await asyncio.Event().wait()
+            await hang()
         if step == "lost":
             raise httpx2.ReadError("reset")
         if step == "ok":
@@ -90,7 +104,11 @@ class Wire:
 
 
 def filled(policies, target):
-    return [Fallback(to=[target]) if policy == "fallback" else policy for policy in policies]
+    named = {
+        "fallback": Fallback(to=[target]),
+        "hedge": Hedge(after=1.0, to=[target], max_extra_spend=1.0),
+    }
+    return [named[policy] if isinstance(policy, str) else policy for policy in policies]
 
 
 async def facade(script, policies, *, stream):
@@ -100,6 +118,22 @@ async def facade(script, policies, *, stream):
     if not stream:
         return answer.choices[0].message.content
     return "".join([c.choices[0].delta.content or "" async for c in answer if c.choices])
+
+
+async def sync_facade(script, policies, *, stream):
+    """The synchronous client, in a thread: its calls run on the loop thread, where time is made to pass as well."""
+    wire = Wire(script, stream=stream)
+    client = Hanzo(
+        URL, KEY, model="m", http_client=wire.upstream.http, policies=Stack(*ordered(filled(policies, "b")))
+    )
+
+    def call():
+        answer = client.chat.completions.create(messages=[HELLO], stream=stream)
+        if not stream:
+            return answer.choices[0].message.content
+        return "".join(c.choices[0].delta.content or "" for c in answer if c.choices)
+
+    return await asyncio.to_thread(call)
 
 
 async def through_the_provider(script, policies, *, stream):
@@ -116,7 +150,7 @@ async def foreign_model(script, policies, *, stream):
         step = steps[min(len(asked), len(steps) - 1)]
         asked.append(step)
         if step == "hang":
-            await asyncio.Event().wait()
+            await hang()
         if step == "lost":
             raise lost_connection()
         if step == "ok":
@@ -147,26 +181,59 @@ def ordered(policies):
     return sorted(policies, key=lambda policy: policy.place)
 
 
-SEAMS = {"facade": facade, "provider": through_the_provider, "foreign model": foreign_model}
+SEAMS = {
+    "facade": facade,
+    "sync client": sync_facade,
+    "provider": through_the_provider,
+    "foreign model": foreign_model,
+}
 """`await seam(script, policies, stream=...)` makes one call and returns its text."""
+
+
+def here(coroutine):
+    return coroutine
+
+
+def on_the_loop_thread(coroutine):
+    return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop_thread()._loop))
+
+
+RUNS = {"sync client": on_the_loop_thread}
+"""Where the calls of a seam run, if not here."""
+
+
+async def leave_all():
+    """Cancel the calls of the loop thread: a thread that waits for one cannot be cancelled."""
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
 
 
 async def story(seam, script, policies, *, stream):
     """What happened to one call, in the words of its journal."""
     policies = policies_of(policies)
     watching = [policy.to[0] for policy in policies if isinstance(policy, Trace)]
+    loop, hung = asyncio.get_running_loop(), asyncio.Event()
+    token = hanging.set(lambda: loop.call_soon_threadsafe(hung.set))
+    where = RUNS.get(seam, here)
     with FakeClock(auto=True) as clock, track() as journals:
         task = asyncio.create_task(SEAMS[seam](SCRIPTS[script], policies, stream=stream))
-        await clock.settle()
+        over = asyncio.create_task(hung.wait())
+        await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
         # A call that hangs is left after a while: by its deadline if it has one, else by us.
         for _ in range(40):
             if task.done():
                 break
-            await clock.run_for(1)
-        task.cancel()
+            await where(clock.run_for(1))
+        if where is here:
+            task.cancel()
+        elif not task.done():
+            await where(leave_all())
+        await asyncio.wait({task})
         (outcome,) = await asyncio.gather(task, return_exceptions=True)
         # A streamed run has a task of its own, which ends a little later than its reader.
         await clock.settle()
+    hanging.reset(token)
     (journal,) = journals
     return {
         "outcome": outcome if isinstance(outcome, str) else type(outcome).__name__,
@@ -179,7 +246,17 @@ async def story(seam, script, policies, *, stream):
     }
 
 
-POLICIES = ["none", "Trace", "Deadline", "Retry", "Fallback", "Retry and Fallback", "all"]
+POLICIES = [
+    "none",
+    "Trace",
+    "Deadline",
+    "Retry",
+    "Fallback",
+    "Retry and Fallback",
+    "Hedge",
+    "Retry and Hedge",
+    "all",
+]
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["value", "stream"])

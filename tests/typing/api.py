@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, assert_type
 import httpx2
 import openai
 from agents import Agent, Model, ModelProvider, RunConfig, Runner
-from openai import AsyncOpenAI, AsyncStream, omit
-from openai.types import CreateEmbeddingResponse
+from openai import AsyncOpenAI, AsyncStream, OpenAI, Stream, omit
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ParsedChatCompletion
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, SecretStr
@@ -29,12 +28,19 @@ from hanzo_agents import (
     Failure,
     Fallback,
     FallbackProvider,
+    Hanzo,
+    HanzoChatCompletion,
+    HanzoChatCompletionChunk,
+    HanzoCreateEmbeddingResponse,
     HanzoError,
     HanzoModel,
     HanzoModelProvider,
+    HanzoParsedChatCompletion,
+    HanzoResponse,
     InvalidResponse,
     Journal,
     Observer,
+    Plan,
     Policy,
     PolicyModel,
     Refused,
@@ -57,10 +63,12 @@ from hanzo_agents import (
     transient,
     wrap,
 )
+from hanzo_agents._wire.stream import HanzoChatStream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from openai.types import CreateEmbeddingResponse
     from openai.types.chat import ChatCompletionMessageParam
 
 
@@ -119,17 +127,20 @@ async def chat(client: AsyncHanzo, messages: list[ChatCompletionMessageParam], *
     create = client.chat.completions.create
 
     # The client's default model.
-    assert_type(await create(messages=messages), ChatCompletion)
-    assert_type(await create(messages=[{"role": "user", "content": "Hi"}], model="zen-1"), ChatCompletion)
-    assert_type(await create(messages=messages, stream=False, temperature=0.2), ChatCompletion)
-    assert_type(await create(messages=messages, stream=omit, model=omit, user=omit), ChatCompletion)
+    assert_type(await create(messages=messages), HanzoChatCompletion)
+    assert_type(await create(messages=[{"role": "user", "content": "Hi"}], model="zen-1"), HanzoChatCompletion)
+    assert_type(await create(messages=messages, stream=False, temperature=0.2), HanzoChatCompletion)
+    assert_type(await create(messages=messages, stream=omit, model=omit, user=omit), HanzoChatCompletion)
     chunks = await create(messages=messages, stream=True, stream_options={"include_usage": True})
-    assert_type(chunks, AsyncStream[ChatCompletionChunk])
+    assert_type(chunks, HanzoChatStream)
+    as_the_sdk_sees_them: AsyncStream[ChatCompletionChunk] = chunks
+    use(as_the_sdk_sees_them)
     async with chunks:
         async for chunk in chunks:
-            assert_type(chunk, ChatCompletionChunk)
+            assert_type(chunk, HanzoChatCompletionChunk)
+            use(chunk.cost, chunk.tool_calls)
     either = await create(messages=messages, stream=stream)
-    assert_type(either, ChatCompletion | AsyncStream[ChatCompletionChunk])
+    assert_type(either, HanzoChatCompletion | HanzoChatStream)
 
     # What is wrong in the SDK's eyes is wrong here.
     await create(model="zen-1")  # type: ignore[call-overload] # pyright: ignore[reportCallIssue]
@@ -138,10 +149,12 @@ async def chat(client: AsyncHanzo, messages: list[ChatCompletionMessageParam], *
 
     raw = await client.chat.completions.with_raw_response.create(messages=messages, model="zen-1")
     assert_type(raw.parse(), ChatCompletion)
-    parsed = await client.chat.completions.parse(messages=messages, model="zen-1", response_format=City)
-    assert_type(parsed, ParsedChatCompletion[City])
+    parsed = await client.chat.completions.parse(messages=messages, response_format=City)
+    assert_type(parsed, HanzoParsedChatCompletion[City])
+    as_the_sdk_sees_it: ParsedChatCompletion[City] = parsed
+    use(as_the_sdk_sees_it.id)
     assert_type(parsed.choices[0].message.parsed, City | None)
-    async with client.chat.completions.stream(messages=messages, model="zen-1") as events:
+    async with client.chat.completions.stream(messages=messages) as events:
         final: ChatCompletion = await events.get_final_completion()
     streaming = client.chat.completions.with_streaming_response
     async with streaming.create(messages=messages, model="zen-1") as response:
@@ -149,12 +162,14 @@ async def chat(client: AsyncHanzo, messages: list[ChatCompletionMessageParam], *
 
 
 async def responses(client: AsyncHanzo, *, stream: bool) -> None:
-    assert_type(await client.responses.create(input="Hi"), Response)
-    assert_type(await client.responses.create(input="Hi", model="zen-1", stream=False), Response)
+    assert_type(await client.responses.create(input="Hi"), HanzoResponse)
+    assert_type(await client.responses.create(input="Hi", model="zen-1", stream=False), HanzoResponse)
     events = await client.responses.create(input="Hi", stream=True)
     assert_type(events, AsyncStream[ResponseStreamEvent])
     either = await client.responses.create(input="Hi", stream=stream)
-    assert_type(either, Response | AsyncStream[ResponseStreamEvent])
+    assert_type(either, HanzoResponse | AsyncStream[ResponseStreamEvent])
+    async with client.responses.stream(input="Hi", text_format=City) as streaming:
+        use(await streaming.get_final_response())
     raw = await client.responses.with_raw_response.create(input="Hi")
     assert_type(raw.parse(), Response)
     assert_type((await client.responses.parse(input="Hi", text_format=City)).output_parsed, City | None)
@@ -170,8 +185,54 @@ async def clients() -> None:
         assert_type(client.default_model, str | None)
         assert_type(client.stack, Stack)
         embedded = await client.embeddings.create(input="Hi", model="zen-embed")
-        assert_type(embedded, CreateEmbeddingResponse)
+        assert_type(embedded, HanzoCreateEmbeddingResponse)
+        bare: CreateEmbeddingResponse = await client.embeddings.create(input=["Hi"])
+        use(bare)
         assert_type([model.id async for model in client.models.list()], list[str])
+
+
+def known(reply: HanzoChatCompletion, answer: HanzoResponse) -> None:
+    assert_type(reply.provider, str | None)
+    assert_type(reply.routing_reason, str)
+    assert_type(reply.cost, Decimal | None)
+    assert_type(reply.cost_basis, Literal["reported", "estimated", "unknown"])
+    assert_type(reply.from_cache, bool)
+    assert_type(reply.attempts, tuple[Attempt, ...])
+    assert_type(reply.latency, float | None)
+    use([call.id for call in reply.tool_calls], [call.call_id for call in answer.tool_calls])
+    as_the_sdk_sees_it: ChatCompletion = reply
+    use(as_the_sdk_sees_it)
+
+
+def synchronous(messages: list[ChatCompletionMessageParam]) -> None:
+    def key() -> str:
+        return "key"
+
+    with Hanzo("https://router.example/v1", key, model="zen-1", fallbacks=["zen-1-mini"], timeout=3) as client:
+        assert_type(client, Hanzo)
+        as_the_sdk_sees_it: OpenAI = client
+        use(as_the_sdk_sees_it)
+        create = client.chat.completions.create
+        assert_type(create(messages=messages), HanzoChatCompletion)
+        chunks = create(messages=messages, stream=True)
+        bare: Stream[ChatCompletionChunk] = chunks
+        use(bare)
+        for chunk in chunks:
+            assert_type(chunk, HanzoChatCompletionChunk)
+        parsed = client.chat.completions.parse(messages=messages, response_format=City)
+        assert_type(parsed.choices[0].message.parsed, City | None)
+        with client.chat.completions.stream(messages=messages) as events:
+            use([event.type for event in events])
+        assert_type(client.responses.create(input="Hi"), HanzoResponse)
+        assert_type(client.responses.create(input="Hi", stream=True), Stream[ResponseStreamEvent])
+        assert_type(client.responses.parse(input="Hi", text_format=City).output_parsed, City | None)
+        assert_type(client.embeddings.create(input="Hi"), HanzoCreateEmbeddingResponse)
+        assert_type([model.id for model in client.models.list()], list[str])
+        assert_type(client.with_options(max_retries=0, timeout=3), Hanzo)
+        assert_type(client.explain(messages=messages), Plan)
+        create(messages=messages, temprature=1)  # type: ignore[call-overload] # pyright: ignore[reportCallIssue]
+    Hanzo(tmeout=3)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    assert_type(Hanzo.local(model="smollm2"), Hanzo)
 
 
 def targets(foreign: Model) -> None:

@@ -56,6 +56,25 @@ def test_five_event_loops_one_after_the_other(client, router):
     assert len(router.requests) == 5
 
 
+def test_runs_one_after_the_other_on_one_thread(router):
+    """`run_sync` keeps its loop, and shuts the loop's generators down after each run."""
+    provider = HanzoModelProvider(router.base_url, "key-0123456789", model="m")
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            config = RunConfig(model_provider=provider)
+            assert Runner.run_sync(Agent(name="A"), "Hello!", run_config=config).final_output.startswith("hello")
+        assert len(loop._asyncgens) == 0, "each run has closed its connections"
+        asyncio.set_event_loop(None)
+        loop.close()
+        gc.collect()
+    ours = [str(one.message) for one in caught if "_Pools" in str(one.message) or "hanzo" in one.filename]
+    assert ours == []
+    assert "unclosed" not in "".join(str(one.message) for one in caught)
+
+
 def test_eight_threads_at_once(router):
     provider = HanzoModelProvider(router.base_url, "key-0123456789", model="m")
     outputs = []

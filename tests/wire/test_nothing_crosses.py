@@ -45,7 +45,9 @@ def case(*values, why):
     return pytest.param(*values, id=why)
 
 
-CREDENTIALS = ("authorization", "proxy-authorization", "api-key", "x-api-key", "cookie")
+CREDENTIALS = (
+    "authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "ocp-apim-subscription-key", "cookie"
+)  # fmt: skip
 MODES = pytest.mark.parametrize("stream", [False, True], ids=["value", "stream"])
 
 
@@ -415,6 +417,10 @@ CARRIED = {
     "Proxy-Authorization": f"Basic {GIVEN}",
     "X-Api-Key": GIVEN,
     "api-key": GIVEN,
+    "X-Goog-Api-Key": GIVEN,
+    "Ocp-Apim-Subscription-Key": GIVEN,
+    "X-Auth-Token": GIVEN,
+    "x-functions-key": GIVEN,
     "Cookie": GIVEN,
 }
 EACH_CARRIED = pytest.mark.parametrize("header", CARRIED)

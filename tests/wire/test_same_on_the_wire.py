@@ -138,13 +138,15 @@ async def both(ask, reply, *, stream=False):
 
 
 def same_object(theirs, ours):
-    assert type(ours) is type(theirs)
+    assert isinstance(ours, type(theirs))
     assert ours == theirs
+    assert theirs == ours
     assert ours.to_dict(warnings=False) == theirs.to_dict(warnings=False)
     fields = set(type(theirs).model_fields)
     assert ours.model_fields_set & fields == theirs.model_fields_set & fields
     assert getattr(ours, "_request_id", None) == getattr(theirs, "_request_id", None)
-    assert repr(ours) == repr(theirs)
+    assert repr(ours).replace("Hanzo", "") == repr(theirs)
+    assert ours.model_dump_json(warnings=False) == theirs.model_dump_json(warnings=False)
 
 
 CHAT_REPLIES = {
@@ -407,8 +409,8 @@ async def test_plain_requests_take_the_fast_lane(arguments, monkeypatch):
     entered = []
     enter = Lane.enter
 
-    async def seen(self, engine, kwargs):
-        result = await enter(self, engine, kwargs)
+    def seen(self, engine, kwargs):
+        result = enter(self, engine, kwargs)
         entered.append(result is not None)
         return result
 

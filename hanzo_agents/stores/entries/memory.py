@@ -1,1 +1,112 @@
 """Cached answers in memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from hanzo_agents.stores.entries import Claim
+from hanzo_agents.stores.entries.flights import Flights
+from hanzo_agents.stores.pending import Done
+
+if TYPE_CHECKING:
+    from hanzo_agents._kernel.clock import Clock
+    from hanzo_agents.stores.entries import Bounds
+
+__all__ = ["MemoryEntries"]
+
+_NOTHING: Done[bytes | None] = Done(None)
+
+
+class MemoryEntries:
+    """Answers of one process, the one that was used last at the end."""
+
+    shared = False
+    bounded = True
+    largest = sys.maxsize
+
+    def __init__(self) -> None:
+        self.flights = Flights()
+        self._kept: OrderedDict[bytes, tuple[bytes, float]] = OrderedDict()
+        self._size = 0
+        # Reentrant: a stream that is dropped puts its answer whenever the garbage collector comes by.
+        self._lock = threading.RLock()
+        _alive.add(self)
+
+    def get(self, key: bytes, *, clock: Clock) -> Done[bytes | None]:
+        """The answer under `key`, None when there is none or its time is over."""
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is None:
+                return _NOTHING
+            if clock.now() >= kept[1]:
+                self._drop(key)
+                return _NOTHING
+            self._kept.move_to_end(key)
+        return Done(kept[0])
+
+    def put(
+        self, key: bytes, content: bytes, *, ttl: float, bounds: Bounds, fence: int | None, clock: Clock
+    ) -> Done[bool]:
+        """Keep an answer for `ttl` seconds; what was not used for longest makes room."""
+        with self._lock:
+            self._drop(key)
+            if len(content) > bounds.size or bounds.entries < 1:
+                return Done(False)
+            self._kept[key] = (content, clock.now() + ttl)
+            self._size += len(content)
+            while len(self._kept) > bounds.entries or self._size > bounds.size:
+                self._drop(next(iter(self._kept)))
+        return Done(True)
+
+    def remove(self, key: bytes, *, content: bytes, clock: Clock) -> Done[None]:
+        """Drop the entry under `key` if it still is `content`."""
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and kept[0] == content:
+                self._drop(key)
+        return Done(None)
+
+    def claim(self, key: bytes, *, owner: str, lease: float, clock: Clock) -> Done[Claim]:
+        """Nobody else could hold the lease: within the process, `flights` see to that."""
+        return Done(Claim(self.get(key, clock=clock).value, 0))
+
+    def release(self, key: bytes, *, owner: str, clock: Clock) -> Done[None]:
+        """Nothing to give back."""
+        return Done(None)
+
+    def clear(self, space: bytes, *, position: str, clock: Clock) -> Done[tuple[int, str]]:
+        """Drop the entries whose key begins with `space`."""
+        with self._lock:
+            keys = [key for key in self._kept if key.startswith(space)]
+            for key in keys:
+                self._drop(key)
+        return Done((len(keys), ""))
+
+    def _drop(self, key: bytes) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._size -= len(kept[0])
+
+    def forked(self) -> None:
+        """Take a new lock in a child process: another thread of the parent may have held the old one."""
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._kept)} entries, {self._size} bytes)"
+
+
+_alive: WeakSet[MemoryEntries] = WeakSet()
+
+
+def _forked() -> None:
+    for entries in list(_alive):
+        entries.forked()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forked)

@@ -53,10 +53,21 @@ RESPONSE_HEADERS = frozenset({
 })  # fmt: skip
 """The response headers a cassette keeps: what this package and the OpenAI SDK read. The rest is dropped."""
 
-_KEY_HEADERS = ("authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key")
+_KEY_HEADERS = (
+    "authorization",
+    "proxy-authorization",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "ocp-apim-subscription-key",
+    "x-auth-token",
+    "x-functions-key",
+)
 _SHORTEST = 8
 
-_SECRET_HEADER = re.compile(r"authorization|cookie|api[-_]?key|token$|secret|password|credential", re.IGNORECASE)
+_SECRET_HEADER = re.compile(
+    r"authorization|cookie|(?:api|subscription|functions)[-_]?key|token$|secret|password|credential", re.IGNORECASE
+)
 _SECRET_QUERY = re.compile(
     r"([?&](?:[\w.-]*(?:api[-_]?key|token|secret|password|signature|credential)|key|auth|sig)=)([^&#\s\"'\\]+)",
     re.IGNORECASE,

@@ -1,0 +1,190 @@
+"""A budget's page in the ledger: the accounts of today and this month, and what is still owed to the store."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import secrets
+import sys
+from collections import deque
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from hanzo_agents.stores.ledger import Account
+from hanzo_agents.stores.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hanzo_agents._kernel.clock import Clock
+    from hanzo_agents.policies.alerts import Watch
+    from hanzo_agents.policies.windows import Calendar
+    from hanzo_agents.stores.ledger import Balance, Facts, Ledger, Shortage
+
+__all__ = ["Book", "Page", "new_op"]
+
+_logger = logging.getLogger("hanzo_agents")
+
+MOST_OWED = 10_000
+"""Operations kept for a store that is away; beyond them reservations are left to their leases."""
+
+_ZERO = Decimal(0)
+
+
+class _Ops:
+    """Ids for operations."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self.forked()
+
+    def forked(self) -> None:
+        """Be another process."""
+        self._process = secrets.token_hex(12)
+
+    def new(self) -> str:
+        """An id that no other operation has, of this process, another, or one forked from this."""
+        return f"{self._process}-{next(self._numbers):x}"
+
+
+_ops = _Ops()
+new_op = _ops.new
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_ops.forked)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The windows that hold a moment.
+
+    Attributes:
+        day: the day's label, under which usage is shown.
+        starts: when this page began, seconds since the epoch.
+        until: when the next one begins.
+        accounts: of the day and of the month.
+        kinds: which budget each account name is: "daily" or "monthly".
+        limited: whether any of the accounts has a limit.
+    """
+
+    day: str
+    starts: float
+    until: float
+    accounts: tuple[Account, ...]
+    kinds: Mapping[str, str]
+    limited: bool
+
+
+class Book:
+    """Reserves and books amounts in a store's ledger, under the accounts of a budget.
+
+    Args:
+        ledger: opened when it is first needed.
+        name: begins the names of the accounts: budgets of one name share them.
+        limits: US dollars of "daily" and "monthly"; None only counts.
+        watch: told of balances, for alerts.
+    """
+
+    def __init__(
+        self,
+        ledger: Callable[[], Ledger],
+        name: str,
+        limits: Mapping[str, Decimal | None],
+        calendar: Calendar,
+        watch: Watch | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._name = name
+        self._limits = limits
+        self._watch = watch
+        self._page = Page("", 0.0, 0.0, (), {}, limited=False)
+        self._owed: deque[Callable[[], None]] = deque(maxlen=MOST_OWED)
+        self.calendar = calendar
+        self.away = False
+
+    def page(self, now: float) -> Page:
+        """The page that holds the moment `now`, seconds since the epoch."""
+        page = self._page
+        if not page.starts <= now < page.until:
+            page = self._page = self._turned(now)
+        return page
+
+    def _turned(self, now: float) -> Page:
+        day, month = self.calendar.day(now), self.calendar.month(now)
+        accounts = tuple(
+            Account(
+                f"{self._name}/{kind}/{window.label}/{self.calendar.timezone}", self._limits[kind], window.ends
+            )
+            for kind, window in (("daily", day), ("monthly", month))
+        )
+        kinds = dict(zip((account.name for account in accounts), ("daily", "monthly"), strict=True))
+        limited = any(limit is not None for limit in self._limits.values())
+        return Page(day.label, day.starts, day.ends, accounts, kinds, limited)
+
+    async def reserve(
+        self, op: str, amount: Decimal, page: Page, facts: Facts, *, spare: Decimal, lease: float, clock: Clock
+    ) -> Shortage | None:
+        """Set an amount aside, and `spare` beyond it must be left; durable when this returns None.
+
+        Raises:
+            StoreUnavailable: whether the reservation was made is unknown.
+        """
+        accounts = page.accounts
+        if spare:
+            accounts = tuple(
+                account if account.limit is None else replace(account, limit=max(account.limit - spare, _ZERO))
+                for account in accounts
+            )
+        try:
+            short = await self._ledger().reserve(op, amount, accounts, facts, lease=lease, clock=clock)
+        except StoreUnavailable as error:
+            self._gone(error)
+            raise
+        if self.away or self._owed:
+            self._back()
+        return short
+
+    def settle(self, op: str, amount: Decimal, page: Page, facts: Facts, clock: Clock) -> None:
+        """Book what was spent. Never waits; what the store does not take now is offered again."""
+
+        def settle() -> None:
+            pending = self._ledger().settle(op, amount, page.accounts, facts, clock=clock)
+            pending.tell(settled, lambda error: self._owe(settle, error))
+
+        def settled(balances: list[Balance]) -> None:
+            if self._watch is not None:
+                self._watch.told(balances, page, self._ledger(), clock)
+            if self.away or self._owed:
+                self._back()
+
+        settle()
+
+    def release(self, op: str, clock: Clock) -> None:
+        """Give a reservation back. As `settle`."""
+
+        def release() -> None:
+            self._ledger().release(op, clock=clock).tell(lambda _: None, lambda error: self._owe(release, error))
+
+        release()
+
+    def _owe(self, operation: Callable[[], None], error: BaseException) -> None:
+        self._owed.append(operation)
+        self._gone(error)
+
+    def _gone(self, error: BaseException) -> None:
+        if not self.away:
+            self.away = True
+            _logger.warning("the budget's ledger is away: %s", error)
+
+    def _back(self) -> None:
+        """The store answers: offer it what it missed."""
+        if self.away:
+            self.away = False
+            _logger.warning("the budget's ledger is back")
+        for _ in range(len(self._owed)):
+            try:
+                operation = self._owed.popleft()
+            except IndexError:  # another thread was faster
+                return
+            operation()

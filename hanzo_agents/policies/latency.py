@@ -1,0 +1,85 @@
+"""How long targets take to their first useful event, as observed lately."""
+
+from __future__ import annotations
+
+import math
+import threading
+from bisect import bisect_left, insort
+from collections import deque
+from typing import TYPE_CHECKING
+
+from hanzo_agents.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from hanzo_agents._kernel.call import Call
+
+__all__ = ["Latencies", "latency_key"]
+
+WINDOW = 200
+"""Observations of a target that count: enough for a p99, few enough to follow a change within minutes."""
+
+MOST_TARGETS = 256
+
+
+class Latencies:
+    """The last times to first useful event of each target, and their percentiles.
+
+    Thread-safe and loop-free; shared by sharing the object. It keeps `window` observations of each of the 256
+    targets heard of last.
+
+    Args:
+        window: observations of one target that count, the latest ones.
+    """
+
+    __slots__ = ("_lock", "_targets", "window")
+
+    def __init__(self, window: int = WINDOW) -> None:
+        if type(window) is not int or window < 1:
+            raise ConfigError(f"Latencies.window: expected an integer >= 1, got {window!r}")
+        self.window = window
+        self._targets: dict[Hashable, tuple[deque[float], list[float]]] = {}
+        self._lock = threading.Lock()
+
+    def note(self, target: Hashable, seconds: float) -> None:
+        """Write down that the target took so long."""
+        if not 0 <= seconds < math.inf:
+            return
+        with self._lock:
+            found = self._targets.get(target)
+            if found is None:
+                found = self._targets[target] = (deque(), [])
+                if len(self._targets) > MOST_TARGETS:
+                    del self._targets[next(iter(self._targets))]
+            latest, ordered = found
+            if len(latest) >= self.window:
+                del ordered[bisect_left(ordered, latest.popleft())]
+            latest.append(seconds)
+            insort(ordered, seconds)
+
+    def percentile(self, target: Hashable, share: float, *, at_least: int = 1) -> float | None:
+        """The time that `share` of the observations did not exceed; None while there are fewer than `at_least`."""
+        with self._lock:
+            found = self._targets.get(target)
+            if found is None or len(found[1]) < at_least:
+                return None
+            ordered = found[1]
+            # The nearest rank: a time that was observed. Rounded first: 0.95 * 20 is a little more than 19.
+            return ordered[max(math.ceil(round(share * len(ordered), 9)), 1) - 1]
+
+    def count(self, target: Hashable) -> int:
+        """How many observations of the target count."""
+        found = self._targets.get(target)
+        return 0 if found is None else len(found[1])
+
+    def __repr__(self) -> str:
+        return f"Latencies(window={self.window}, targets={len(self._targets)}, scope=this object)"
+
+
+def latency_key(call: Call) -> Hashable:
+    """What the observations of a call's target are kept under: model, endpoint, and what is asked for."""
+    target = call.target
+    model = target.model
+    # A model object is known by its identity: it need not be hashable.
+    return (model if isinstance(model, str) else id(model), target.base_url or call.home, call.view.operation)

@@ -1,0 +1,150 @@
+"""One send that is paid for: what was reserved for it, and what it came to."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from hanzo_agents._kernel.journal import Attempt, Basis, Cost
+from hanzo_agents.errors import InvalidResponse
+from hanzo_agents.policies.book import new_op
+from hanzo_agents.policies.reckoning import dollars
+from hanzo_agents.policies.tally import book_in
+from hanzo_agents.stores.ledger import Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hanzo_agents._kernel.call import Call
+    from hanzo_agents._kernel.price import Pricing
+    from hanzo_agents._kernel.reply import Settled
+    from hanzo_agents.policies.book import Book, Page
+    from hanzo_agents.policies.reckoning import Quote
+    from hanzo_agents.policies.tally import Tally
+
+__all__ = ["Leg"]
+
+_ZERO = Decimal(0)
+
+
+class Leg(list[Attempt]):
+    """The attempts of one send, and its reservation. Ends once: settled, failed, or given back.
+
+    Args:
+        book: None where no ledger is kept.
+        tallies: of the call and its runs.
+
+    Attributes:
+        prices: what the budget says models cost.
+        price: of the target; None when nobody knows.
+        most: what the send may cost at most, reckoned when it is asked for; None where there is no price.
+        amount: US dollars that are reserved.
+        asked: whether the ledger was asked for them.
+    """
+
+    __slots__ = ("amount", "asked", "book", "call", "most", "op", "over", "page", "price", "prices", "tallies")
+
+    def __init__(self, call: Call, *, book: Book | None, tallies: Sequence[Tally]) -> None:
+        super().__init__()
+        self.call = call
+        self.book = book
+        self.page: Page | None = None if book is None else book.page(call.clock.wall())
+        self.tallies = tallies
+        self.prices = call.prices
+        self.price: Pricing | None = None
+        self.most: Callable[[], Quote | None] = _nothing
+        self.op = "" if book is None else new_op()
+        self.amount = _ZERO
+        self.asked = False
+        self.over = False
+
+    def failed(self, error: BaseException) -> None:
+        """Nothing was accepted: give back what was not sent, and count what may have been worked on."""
+        if any(attempt.sent and not _refused(attempt) for attempt in self):
+            self._end()
+        else:
+            for attempt in self:
+                self._cost(attempt)
+            self.give_back()
+
+    def settled(self, settled: Settled) -> None:
+        """The reply has ended."""
+        self._end(settled)
+
+    def unreserve(self) -> None:
+        """The ledger could not pay: the accounts of call and run are to hold nothing for it."""
+        book_in(self.tallies, self.amount, _ZERO)
+        self.amount = _ZERO
+
+    def give_back(self) -> None:
+        """Nothing was sent."""
+        if self.over:
+            return
+        self.over = True
+        book_in(self.tallies, self.amount, _ZERO)
+        if self.asked and self.book is not None:
+            self.book.release(self.op, self.call.clock)
+
+    def facts(self, *, basis: Basis = "estimated", attempts: int = 1, tokens: tuple[int, int] = (0, 0)) -> Facts:
+        """What the leg is for, as the ledger keeps it."""
+        assert self.page is not None
+        journal = self.call.journal
+        model = (self[-1].model if self else None) or self.call.target.name or str(self.call.target)
+        return Facts(self.page.day, model, journal.agent or "", journal.run or "", basis, attempts, *tokens)
+
+    def _end(self, settled: Settled | None = None) -> None:
+        if self.over:
+            return
+        self.over = True
+        if not self and settled is not None:  # whoever answered wrote no attempt down
+            target, now = self.call.target, self.call.clock.now()
+            self.append(Attempt(1, str(target), now, target.name, usage=settled.usage, cost=settled.cost))
+        costs = [self._cost(attempt) for attempt in self]
+        known = [cost.amount for cost in costs if cost.amount is not None]
+        spent = sum(known, _ZERO)
+        book_in(self.tallies, self.amount, spent)
+        if self.amount and spent > self.amount:
+            self.call.note(
+                "Budget",
+                "overdrawn",
+                f"{self.call.target} cost {dollars(spent)}, reserved were {dollars(self.amount)}",
+            )
+        if self.book is not None and self.page is not None:
+            basis = _basis(costs)
+            usages = [attempt.usage for attempt in self if attempt.usage is not None]
+            tokens = sum(usage.input_tokens for usage in usages), sum(usage.output_tokens for usage in usages)
+            facts = self.facts(basis=basis, attempts=sum(attempt.sent for attempt in self), tokens=tokens)
+            self.book.settle(self.op, spent, self.page, facts, self.call.clock)
+
+    def _cost(self, attempt: Attempt) -> Cost:
+        """What an attempt cost, written into it where nobody else knew."""
+        if attempt.cost.amount is None:
+            attempt.cost = self._estimate(attempt)
+        return attempt.cost
+
+    def _estimate(self, attempt: Attempt) -> Cost:
+        if not attempt.sent:
+            return Cost(_ZERO, "reported")
+        if _refused(attempt):
+            return Cost(_ZERO, "estimated")
+        if attempt.usage is not None and self.price is not None:
+            return Cost(self.price.cost(attempt.usage), "estimated")
+        if self.amount:
+            return Cost(self.amount, "estimated")
+        most = self.most()
+        return Cost() if most is None else Cost(most.amount, "estimated")
+
+
+def _nothing() -> None:
+    return None
+
+
+def _refused(attempt: Attempt) -> bool:
+    """Whether the upstream turned the request down: providers do not bill what they refuse."""
+    status = attempt.status_code
+    return status is not None and status >= 400 and not isinstance(attempt.error, InvalidResponse)
+
+
+def _basis(costs: Sequence[Cost]) -> Basis:
+    bases = {cost.basis for cost in costs}
+    return "unknown" if "unknown" in bases else "estimated" if "estimated" in bases else "reported"

@@ -1,0 +1,86 @@
+"""What lies in the cache: an answer, the facts about it, and a seal.
+
+Three lines of JSON: the version of this layout and the seal, the facts, the answer as its dialect spells it. The
+seal is made with the endpoint's key over everything else, the entry's own key included: what is damaged, cut
+short, of another version, moved from elsewhere or written by somebody without the key does not open.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from hanzo_agents._kernel.journal import Cost, Usage
+
+if TYPE_CHECKING:
+    from hanzo_agents._kernel.journal import Basis
+
+__all__ = ["VERSION", "Facts", "opened", "sealed"]
+
+VERSION = 1
+"""Of the layout and of what counts for a key: entries of another version are no entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of an answer beside the answer.
+
+    Attributes:
+        model: that answered, as far as the upstream said.
+        provider: who answered, as far as that is known.
+        made: when, in seconds since the epoch.
+        usage: tokens that it took.
+        cost: what it cost.
+    """
+
+    model: str | None
+    provider: str | None
+    made: float
+    usage: Usage | None
+    cost: Cost
+
+
+def sealed(key: bytes, secret: bytes, facts: Facts, body: bytes) -> bytes:
+    """An entry for the store."""
+    usage, cost = facts.usage, facts.cost
+    told = {
+        "model": facts.model,
+        "provider": facts.provider,
+        "made": facts.made,
+        "tokens": None if usage is None else [usage.input_tokens, usage.output_tokens, usage.basis],
+        "cost": [None if cost.amount is None else str(cost.amount), cost.basis],
+    }
+    rest = b"%b\n%b" % (json.dumps(told).encode(), body)
+    return b"%b\n%b" % (_first(key, secret, rest), rest)
+
+
+def opened(key: bytes, secret: bytes, content: bytes) -> tuple[Facts, bytes] | None:
+    """The facts and the answer; None when this is no entry for `key`."""
+    first, _, rest = content.partition(b"\n")
+    if not hmac.compare_digest(first, _first(key, secret, rest)):
+        return None
+    told, _, body = rest.partition(b"\n")
+    try:
+        return _facts(json.loads(told)), body
+    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
+        return None
+
+
+def _first(key: bytes, secret: bytes, rest: bytes) -> bytes:
+    seal = hmac.digest(secret, key + rest, "sha256").hex()
+    return b'{"hanzo_entry":%d,"seal":"%b"}' % (VERSION, seal.encode())
+
+
+def _facts(told: dict[str, Any]) -> Facts:
+    tokens: tuple[int, int, Basis] | None = told["tokens"]
+    amount, basis = told["cost"]
+    return Facts(
+        told["model"],
+        told["provider"],
+        told["made"],
+        None if tokens is None else Usage(*tokens),
+        Cost(None if amount is None else Decimal(amount), basis),
+    )

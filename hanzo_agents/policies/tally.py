@@ -1,0 +1,106 @@
+"""Accounts that live as long as a call or a run: in this process, whatever the store."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Tallies", "Tally", "book_in", "reserve_in"]
+
+_lock = threading.Lock()
+"""One for all tallies: a reservation is made in several of them at once."""
+
+MOST_RUNS = 10_000
+"""Runs that are remembered; nobody says when a run is over."""
+
+ZERO = Decimal(0)
+
+
+class Tally:
+    """What one call or run has spent and reserved, in US dollars.
+
+    Args:
+        kind: "per_call" or "per_run".
+        limit: None only counts.
+    """
+
+    __slots__ = ("__weakref__", "kind", "limit", "reserved", "spent")
+
+    def __init__(self, kind: str, limit: Decimal | None) -> None:
+        self.kind = kind
+        self.limit = limit
+        self.spent = ZERO
+        self.reserved = ZERO
+
+    @property
+    def available(self) -> Decimal | None:
+        """What could still be reserved, None without a limit; never negative."""
+        return None if self.limit is None else max(self.limit - self.spent - self.reserved, ZERO)
+
+    def __repr__(self) -> str:
+        return f"Tally({self.kind}, limit={self.limit}, spent={self.spent}, reserved={self.reserved})"
+
+
+class Tallies:
+    """The tallies of runs that are known by a name."""
+
+    def __init__(self, kind: str, limit: Decimal) -> None:
+        self._kind, self._limit = kind, limit
+        self._named: OrderedDict[str, Tally] = OrderedDict()
+
+    def get(self, name: str) -> Tally | None:
+        """The tally of a run that was heard of."""
+        return self._named.get(name)
+
+    def __getitem__(self, name: str) -> Tally:
+        with _lock:
+            tally = self._named.get(name)
+            if tally is None:
+                tally = self._named[name] = Tally(self._kind, self._limit)
+                self._forget()
+            self._named.move_to_end(name)
+            return tally
+
+    def _forget(self) -> None:
+        """Drop the run that was quiet for longest, if nothing of it is under way."""
+        if len(self._named) > MOST_RUNS:
+            name, oldest = next(iter(self._named.items()))
+            if not oldest.reserved:
+                del self._named[name]
+
+
+def reserve_in(tallies: Sequence[Tally], amount: Decimal, *, spare: Decimal = ZERO) -> Tally | None:
+    """Set `amount` aside in all tallies, or in none.
+
+    Args:
+        tallies: which must pay.
+        amount: US dollars.
+        spare: what must be left afterwards.
+
+    Returns:
+        None, or the tally with the least left of those that are short.
+    """
+    with _lock:
+        tightest: Tally | None = None
+        for tally in tallies:
+            if tally.limit is not None and tally.spent + tally.reserved + amount + spare > tally.limit:
+                left = tally.limit - tally.spent - tally.reserved
+                if tightest is None or left < tightest.limit - tightest.spent - tightest.reserved:  # type: ignore[operator]
+                    tightest = tally
+        if tightest is None:
+            for tally in tallies:
+                tally.reserved += amount
+        return tightest
+
+
+def book_in(tallies: Sequence[Tally], reserved: Decimal, spent: Decimal) -> None:
+    """Give back what was reserved, and count what was spent."""
+    with _lock:
+        for tally in tallies:
+            tally.reserved -= reserved
+            tally.spent += spent

@@ -1,0 +1,191 @@
+"""Identical questions asked at once: one is asked, the others wait for its answer.
+
+Nothing here is bound to an event loop or a thread; only who waits does so on its own loop. The garbage collector
+may end a flight from anywhere, also while its lock is held by the same thread: each step leaves things in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from hanzo_agents._kernel.clock import Clock
+
+__all__ = ["ALONE", "PATIENCE", "Flights", "Lead", "Waiter"]
+
+PATIENCE = 2.0
+"""Seconds without an event after which nobody waits any longer for a stream that somebody else reads."""
+
+
+class _Alone:
+    """The outcome of waiting: there is no answer to share, ask yourself."""
+
+
+ALONE: Final = _Alone()
+
+
+class _Flight:
+    """A question that is being asked."""
+
+    __slots__ = ("closed", "events", "failures", "leaders", "streams", "waiting")
+
+    def __init__(self) -> None:
+        self.leaders = 1
+        self.failures = 0
+        self.waiting: deque[Waiter] = deque()
+        self.streams = False
+        self.events = 0
+        self.closed = False
+
+
+class Flights:
+    """The questions of one process that are being asked just now."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._flights: dict[bytes, _Flight] = {}
+        self._process = os.getpid()
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def board(self, key: bytes) -> Lead | Waiter:
+        """Lead, if nobody is asking; otherwise wait for who does."""
+        if self._process != os.getpid():
+            # A fork took nobody along who asks or waits, and perhaps a lock that is held for ever.
+            self._lock, self._flights, self._process = threading.RLock(), {}, os.getpid()
+        with self._lock:
+            while (flight := self._flights.get(key)) is not None:
+                waiter = Waiter(self, flight)
+                flight.waiting.append(waiter)
+                if not flight.closed:
+                    return waiter
+                flight.waiting.remove(waiter)
+            flight = self._flights[key] = _Flight()
+            return Lead(self, key, flight)
+
+    def landed(self, key: bytes, flight: _Flight, answer: bytes | None) -> None:
+        """Give everybody the answer, or let everybody ask."""
+        with self._lock:
+            if flight.closed:
+                return
+            self._close(key, flight)
+            waiting, flight.waiting = flight.waiting, deque()
+        for waiter in waiting:
+            waiter.deliver(ALONE if answer is None else answer)
+
+    def failed(self, key: bytes, flight: _Flight, *, harmless: bool) -> None:
+        """Hand over to somebody who waits.
+
+        After a second failure in a row to two, so that an upstream that is down keeps nobody for long.
+        """
+        with self._lock:
+            flight.leaders -= 1
+            flight.streams = False
+            if not harmless:
+                flight.failures += 1
+            heirs = 2 if flight.failures > 1 and not harmless else 1
+            while heirs and not flight.closed and flight.waiting:
+                flight.leaders += 1
+                if flight.waiting.popleft().deliver(Lead(self, key, flight)):
+                    heirs -= 1
+                else:
+                    flight.leaders -= 1
+            if flight.leaders < 1 and not flight.waiting and not flight.closed:
+                self._close(key, flight)
+
+    def leave(self, waiter: Waiter, flight: _Flight) -> bytes | Lead | _Alone | None:
+        """Stop waiting. What has just been delivered comes back."""
+        with self._lock:
+            if waiter.outcome is None:
+                flight.waiting.remove(waiter)
+            return waiter.outcome
+
+    def _close(self, key: bytes, flight: _Flight) -> None:
+        flight.closed = True
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+
+class Lead:
+    """Whose turn it is to ask. It must end in `landed` or `failed`; only the first of these counts."""
+
+    __slots__ = ("_flight", "_flights", "_key", "_over")
+
+    def __init__(self, flights: Flights, key: bytes, flight: _Flight) -> None:
+        self._flights = flights
+        self._key = key
+        self._flight = flight
+        self._over = False
+
+    def streams(self) -> None:
+        """The answer has begun, and comes as fast as somebody reads it."""
+        self._flight.streams = True
+
+    def moved(self) -> None:
+        """Another part of the answer has been read."""
+        self._flight.events += 1
+
+    def landed(self, answer: bytes | None) -> None:
+        """The answer is there, and shared; None when it is not one to share."""
+        if not self._over:
+            self._over = True
+            self._flights.landed(self._key, self._flight, answer)
+
+    def failed(self, *, harmless: bool = False) -> None:
+        """There is no answer.
+
+        Args:
+            harmless: it was not for the upstream's sake: who asked has left.
+        """
+        if not self._over:
+            self._over = True
+            self._flights.failed(self._key, self._flight, harmless=harmless)
+
+
+class Waiter:
+    """One who waits, on a loop of its own."""
+
+    __slots__ = ("_flight", "_flights", "_loop", "_woken", "outcome")
+
+    def __init__(self, flights: Flights, flight: _Flight) -> None:
+        self.outcome: bytes | Lead | _Alone | None = None
+        self._flights = flights
+        self._flight = flight
+        self._loop = asyncio.get_running_loop()
+        self._woken: asyncio.Future[None] = self._loop.create_future()
+
+    def deliver(self, outcome: bytes | Lead | _Alone) -> bool:
+        """Say how it ended, from any thread. False when nobody is there any more."""
+        self.outcome = outcome
+        try:
+            self._loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # the loop is closed
+            return False
+        return True
+
+    def _wake(self) -> None:
+        if not self._woken.done():
+            self._woken.set_result(None)
+
+    async def wait(self, clock: Clock) -> bytes | Lead | _Alone:
+        """The answer; or the lead, when who had it gave it up; or ALONE, when there is nothing to wait for."""
+        try:
+            while self.outcome is None:
+                events = self._flight.events
+                try:
+                    async with clock.timeout_at(clock.now() + PATIENCE):
+                        await self._woken
+                except TimeoutError:
+                    self._woken = self._loop.create_future()
+                    if self._flight.streams and self._flight.events == events:
+                        return self._flights.leave(self, self._flight) or ALONE
+        except BaseException:
+            if isinstance(outcome := self._flights.leave(self, self._flight), Lead):
+                outcome.failed(harmless=True)
+            raise
+        return self.outcome

@@ -1,0 +1,117 @@
+"""Waking those who wait in a lane, whichever event loop or thread they wait on.
+
+A store knows who is next, but not where they wait. So everybody who waits in this process has a bell; when
+something changes in a lane, the bell of the one in front rings, and they ask the store again. A bell is only a
+hint: who is rung for nothing asks in vain, and who is not rung asks when their delay is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from hanzo_agents._kernel.clock import Clock
+
+__all__ = ["Bell", "Bells"]
+
+
+class Bells:
+    """The bells of one process, by lane, in the order of arrival.
+
+    Attributes:
+        rings: another number after each ring, in any lane.
+    """
+
+    __slots__ = ("_lanes", "_lock", "_numbers", "rings")
+
+    def __init__(self) -> None:
+        self.rings = 0
+        self._numbers = itertools.count(1)
+        self._lanes: dict[str, dict[Bell, None]] = {}
+        self._lock = threading.RLock()  # a call may end, and ring, in the middle of this thread's own doing
+
+    def hang(self, lane: str) -> Bell:
+        """A bell at the end of the row, for the running event loop; use it as a context manager."""
+        return Bell(self, lane)
+
+    def ring(self, lane: str) -> None:
+        """Something has changed: have the one in front look. It rings the next when it leaves."""
+        self.rings = next(self._numbers)
+        if lane not in self._lanes:
+            return
+        while (bell := self._next(lane)) is not None and not bell.ring():
+            self.remove(bell)
+
+    def waiting(self, lane: str) -> int:
+        """How many wait in the lane in this process."""
+        return len(self._lanes.get(lane, ()))
+
+    def add(self, bell: Bell) -> None:
+        """Put a bell at the end of its row."""
+        with self._lock:
+            self._lanes.setdefault(bell.lane, {})[bell] = None
+
+    def _next(self, lane: str) -> Bell | None:
+        with self._lock:
+            return next((bell for bell in self._lanes.get(lane, ()) if not bell.rung), None)
+
+    def remove(self, bell: Bell) -> None:
+        """Take a bell away. Safe to repeat."""
+        with self._lock:
+            row = self._lanes.get(bell.lane)
+            if row is not None:
+                row.pop(bell, None)
+                if not row:
+                    del self._lanes[bell.lane]
+
+
+class Bell:
+    """One who waits."""
+
+    __slots__ = ("_bells", "_loop", "_sleeper", "lane", "rung")
+
+    def __init__(self, bells: Bells, lane: str) -> None:
+        self._bells = bells
+        self._loop = asyncio.get_running_loop()
+        self._sleeper: asyncio.Future[None] | None = None
+        self.lane = lane
+        self.rung = False
+
+    def __enter__(self) -> Self:
+        self._bells.add(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bells.remove(self)
+
+    async def wait(self, delay: float, clock: Clock) -> None:
+        """Wait `delay` seconds, or until the bell rings; one that rang before is not waited for."""
+        self._sleeper = self._loop.create_future()
+        alarm = clock.call_at(clock.now() + delay, self._wake)
+        try:
+            if not self.rung:
+                await self._sleeper
+        finally:
+            alarm.cancel()
+            self._sleeper = None
+            self.rung = False
+
+    def ring(self) -> bool:
+        """Wake the one who waits, from any thread; False when nobody is there any more."""
+        self.rung = True
+        try:
+            self._loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # its loop was closed, and the one who waited is gone with it
+            return False
+        return True
+
+    def _wake(self) -> None:
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)

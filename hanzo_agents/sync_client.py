@@ -1,0 +1,251 @@
+"""The OpenAI client for programs without an event loop."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, Unpack
+
+import httpx2
+from openai import NotGiven, OpenAI, not_given
+from openai._constants import RAW_RESPONSE_HEADER
+from typing_extensions import override
+
+from hanzo_agents._wire.delivery import entered_of, parsed_by, raw_mode
+from hanzo_agents._wire.described import Described
+from hanzo_agents._wire.sync import call_off_loop, run
+from hanzo_agents._wire.sync_delivery import deliver_in_sync, deliver_raw_in_sync, in_sync
+from hanzo_agents.client import AsyncHanzo
+from hanzo_agents.errors import ConfigError
+from hanzo_agents.opening import local_settings
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from openai._models import FinalRequestOptions
+
+    from hanzo_agents._kernel.plan import Plan
+    from hanzo_agents._kernel.stack import Policy, Stack
+    from hanzo_agents._kernel.target import Target
+    from hanzo_agents._wire.sync_resources import SyncChat, SyncEmbeddings, SyncResponses
+
+__all__ = ["Hanzo", "HanzoSettings"]
+
+
+class HanzoSettings(TypedDict, total=False):
+    """What `Hanzo` takes beside `base_url` and `api_key`: the arguments of `AsyncHanzo`."""
+
+    model: str | None
+    policies: Iterable[Policy] | Stack | None
+    fallbacks: Sequence[str | Target]
+    headers: Mapping[str, str] | None
+    user_id: str | None
+    metadata: Mapping[str, Any] | None
+    timeout: float | httpx2.Timeout | NotGiven | None
+    http_client: Any
+    env_file: str | Path | None
+    allow_insecure: bool
+    proxy: str | None
+    verify: ssl.SSLContext | bool
+    cert: str | Path | None
+    max_response_bytes: int
+    max_retries: int | NotGiven
+    default_headers: Mapping[str, str] | None
+    default_query: Mapping[str, object] | None
+
+
+class _Shared:
+    """An attribute that lives on the asynchronous client beneath, so that there is one of it."""
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
+    def __get__(self, client: Any, owner: type[Any]) -> Any:
+        if client is None:
+            return self
+        values = client.__dict__
+        if (inner := values.get("_inner")) is not None:
+            return getattr(inner, self._name)
+        if self._name not in values:
+            raise AttributeError(self._name)
+        return values[self._name]
+
+    def __set__(self, client: Any, value: Any) -> None:
+        inner = client.__dict__.get("_inner")
+        if inner is None:
+            client.__dict__[self._name] = value
+        else:
+            setattr(inner, self._name, value)
+
+
+class Hanzo(Described, OpenAI):
+    """`openai.OpenAI` for the Hanzo router: the same API, with policies, checked replies and safe streams.
+
+    The calls of all threads run on one event loop in a daemon thread, through the same engine as `AsyncHanzo`'s.
+    A Ctrl-C cancels the call it interrupts; a child that was forked starts afresh.
+
+    Args:
+        base_url: the router's address, with `/v1`; HANZO_ROUTER_URL by default.
+        api_key: its key, or a function that gives it at every request; HANZO_API_KEY by default, and only
+            together with that URL.
+        settings: as for `AsyncHanzo`. An `http_client` of your own is an AsyncClient also here.
+
+    Raises:
+        ConfigError: a setting is missing or wrong; nothing was sent.
+    """
+
+    api_key: Any = _Shared()
+    admin_api_key: Any = _Shared()
+    organization: Any = _Shared()
+    project: Any = _Shared()
+    webhook_secret: Any = _Shared()
+    timeout: Any = _Shared()
+    max_retries: Any = _Shared()
+    _base_url: Any = _Shared()
+    _custom_headers: Any = _Shared()
+    _custom_query: Any = _Shared()
+
+    def __init__(
+        self,
+        base_url: str | httpx2.URL | None = None,
+        api_key: str | Callable[[], Any] | None = None,
+        *,
+        _inner: AsyncHanzo | None = None,
+        **settings: Unpack[HanzoSettings],
+    ) -> None:
+        if _inner is None:
+            try:
+                _inner = AsyncHanzo(base_url, _asked(api_key), **settings)
+            except ConfigError as error:
+                # The frames below hold the key, and so does this one.
+                api_key = base_url = None
+                settings = HanzoSettings()
+                raise error.with_traceback(None) from None
+        super().__init__(api_key="-", base_url=_inner.base_url, http_client=httpx2.Client(transport=_Nowhere()))
+        # From here on the shared attributes are the inner client's: what OPENAI_* put into them is gone.
+        self._ambient_authorizations = frozenset()
+        self._inner = _inner
+        self._inherited = _inner._inherited  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        self._engine = _inner.engine
+
+    @classmethod
+    def local(cls, *, model: str | None = None, **settings: Any) -> Self:
+        """A client of the embedded node: a small real model on this machine, with no key and no network.
+
+        The first call starts the node (about a second); clients in one process share it.
+
+        Args:
+            model: a model of the node; its only one by default.
+            settings: as for the constructor, without `base_url`, `api_key` and `env_file`.
+
+        Raises:
+            ConfigError: the extra `local` or the weights are not installed; the message says what to type.
+        """
+        return cls(**local_settings(model, settings))
+
+    @cached_property
+    @override
+    def chat(self) -> SyncChat:  # pyright: ignore[reportIncompatibleMethodOverride]
+        from hanzo_agents._wire.sync_resources import SyncChat
+
+        return SyncChat(self)
+
+    @cached_property
+    @override
+    def responses(self) -> SyncResponses:  # pyright: ignore[reportIncompatibleMethodOverride]
+        from hanzo_agents._wire.sync_resources import SyncResponses
+
+        return SyncResponses(self)
+
+    @cached_property
+    @override
+    def embeddings(self) -> SyncEmbeddings:  # pyright: ignore[reportIncompatibleMethodOverride]
+        from hanzo_agents._wire.sync_resources import SyncEmbeddings
+
+        return SyncEmbeddings(self)
+
+    @override
+    def request(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
+    ) -> Any:
+        """The funnel of every OpenAI resource, as `AsyncHanzo.request`; the caller's code runs in its thread."""
+        cast_to = self._maybe_override_cast_to(cast_to, options)
+        entered = entered_of(options, self.default_model)
+        if entered is None:
+            response = in_sync(run(self._inner.plain_response(options, stream=stream)))
+            if (mode := raw_mode(options)) is not None:
+                response.request.headers[RAW_RESPONSE_HEADER] = mode
+            return self._process_response(
+                cast_to=cast_to, options=options, response=response, stream=stream, stream_cls=stream_cls
+            )
+        dialect, view, extras = entered
+        reply = run(self.engine.run(dialect, view, extras, stream=stream))
+        value = deliver_in_sync(reply, self)
+        if not isinstance(options.post_parser, NotGiven) and not stream:
+            value = parsed_by(options.post_parser, value)
+        mode = raw_mode(options)
+        if mode is None:
+            return value
+        return deliver_raw_in_sync(
+            reply, mode, self, cast_to=cast_to, options=options, stream_cls=stream_cls, value=value
+        )
+
+    def explain(self, **request: Any) -> Plan:
+        """What would happen to a request, and why; no call is made and nothing reserved.
+
+        Args:
+            request: as for `chat.completions.create` (`messages=`), `responses.create` (`input=`), or with
+                `api="embeddings"`, `embeddings.create`.
+
+        Raises:
+            ConfigError: the request could not even be made.
+        """
+        return run(self._inner.explain(**request))
+
+    @override
+    def copy(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, *, max_retries: int | NotGiven = not_given, **options: Any
+    ) -> Self:
+        """The same client with other options and the same policies; `max_retries=0` means exactly one request."""
+        try:
+            if callable(key := options.get("api_key")):
+                options["api_key"] = _asked(key)
+            inner = self._inner.copy(max_retries=max_retries, **options)
+        except ConfigError as error:
+            key = None
+            options.clear()
+            raise error.with_traceback(None) from None
+        return type(self)(_inner=inner)
+
+    with_options = copy  # pyright: ignore[reportAssignmentType]
+
+    @override
+    def close(self) -> None:
+        """Close the connections. Safe to repeat; a client given as `http_client` stays open."""
+        run(self._inner.close())
+
+    @override
+    def is_closed(self) -> bool:
+        return self._inner.is_closed()
+
+
+def _asked(api_key: Any) -> Any:
+    """A function that gives the key, for the loop to call: it may block, or be a coroutine function itself."""
+    if not callable(api_key):
+        return api_key
+
+    async def key() -> Any:
+        given = await call_off_loop(api_key)
+        return await given if inspect.isawaitable(given) else given
+
+    return key
+
+
+class _Nowhere(httpx2.BaseTransport):
+    """What the SDK's own HTTP client would send through. Ours sends on the loop thread."""
+
+    @override
+    def handle_request(self, request: httpx2.Request) -> NoReturn:
+        raise RuntimeError("a Hanzo client sends its requests itself; use its methods, or .get() and .post()")

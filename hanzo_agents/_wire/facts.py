@@ -38,7 +38,10 @@ def note_headers(attempt: Attempt, headers: Mapping[str, str], *, stream: bool =
         attempt.model = group
     if address := headers.get("x-litellm-model-api-base"):
         attempt.provider = provider_of(address)
-    if headers.get("x-litellm-cache-key"):
+    if headers.get("x-hanzo-node") == "free":
+        # The embedded node runs on the caller's own machine.
+        attempt.cost = Cost(Decimal(0), "reported")
+    elif headers.get("x-litellm-cache-key"):
         # The router repeats the first answer's price on a hit, which cost nothing.
         attempt.cache_hit = True
         attempt.cost = Cost(Decimal(0), "reported")

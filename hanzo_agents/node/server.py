@@ -142,6 +142,10 @@ class _Routes:
             )
 
 
+_FREE = {"x-hanzo-node": "free"}
+"""Says for certain that the answer cost nothing: a zero in the usage is also what routers put for the unknown."""
+
+
 async def _json(request: Request) -> Any:
     raw = bytearray()
     async for part in request.stream():
@@ -155,7 +159,7 @@ async def _json(request: Request) -> Any:
 
 
 async def _value(request: Request, work: Coroutine[Any, Any, dict[str, Any]]) -> Response:
-    return JSONResponse(await _while_connected(request, work))
+    return JSONResponse(await _while_connected(request, work), headers=_FREE)
 
 
 async def _events(request: Request, events: AsyncGenerator[str, None]) -> Response:
@@ -174,7 +178,9 @@ async def _events(request: Request, events: AsyncGenerator[str, None]) -> Respon
         finally:
             await events.aclose()
 
-    return StreamingResponse(body(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+    return StreamingResponse(
+        body(), media_type="text/event-stream", headers={"cache-control": "no-store", **_FREE}
+    )
 
 
 async def _first(events: AsyncGenerator[_T, None]) -> _T:

@@ -19,8 +19,21 @@ async def test_a_local_model_is_free_and_not_merely_unpriced():
         assert await client.prices.learn(Target("another")) is None
         with track() as journals:
             await client.chat.completions.create(messages=[{"role": "user", "content": "Hi"}], max_tokens=3)
-        assert (journals[0].cost.amount, journals[0].cost.basis) == (0, "estimated")
+        assert (journals[0].cost.amount, journals[0].cost.basis) == (0, "reported")
         await client.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_of_the_node_cost_nothing_for_certain(stream):
+    """Nobody has asked for its prices, and a zero in the usage is not believed."""
+    async with HanzoModelProvider.local() as provider:
+        with track() as journals:
+            answer = await provider.client.chat.completions.create(
+                messages=[{"role": "user", "content": "Hi"}], max_tokens=3, stream=stream
+            )
+            if stream:
+                assert [chunk async for chunk in answer]
+    assert (journals[0].cost.amount, journals[0].cost.basis) == (0, "reported")
 
 
 async def test_both_spellings_of_the_page():

@@ -109,7 +109,7 @@ def whole_stack(base_url: str, model: str) -> Subject:
         Budget(per_call=1, daily=1_000_000, store=store, prices={"m": Price(input=0.5, output=1.5)}),
         Breaker(store=store),
         RateLimit(
-            requests_per_minute=10_000_000, tokens_per_minute=10_000_000_000, max_concurrent=10_000, store=store
+            requests_per_minute=10_000_000, tokens_per_minute=1_000_000_000, max_concurrent=10_000, store=store
         ),
     ]
     provider = HanzoModelProvider(

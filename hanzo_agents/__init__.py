@@ -28,10 +28,12 @@ if TYPE_CHECKING:
         HanzoParsedResponse,
         HanzoResponse,
     )
+    from hanzo_agents.batch import Batch
     from hanzo_agents.client import AsyncHanzo
     from hanzo_agents.errors import (
         AllProvidersFailed,
         BudgetExceeded,
+        CircuitOpen,
         ConfigError,
         DeadlineExceeded,
         Failure,
@@ -47,8 +49,10 @@ if TYPE_CHECKING:
     from hanzo_agents.observe.metrics import Metrics
     from hanzo_agents.observe.otel import OpenTelemetry
     from hanzo_agents.policies.alerts import Alert, BudgetAlerts
+    from hanzo_agents.policies.breaker import Breaker
     from hanzo_agents.policies.budget import Budget
     from hanzo_agents.policies.cache import Cache
+    from hanzo_agents.policies.circuit_board import CircuitChange
     from hanzo_agents.policies.classify import substitutable, transient
     from hanzo_agents.policies.deadline import Deadline
     from hanzo_agents.policies.fallback import Fallback
@@ -59,6 +63,7 @@ if TYPE_CHECKING:
     from hanzo_agents.policies.run_budget import Run, run_budget
     from hanzo_agents.policies.shelf import CacheStats
     from hanzo_agents.policies.trace import Trace, Watching, watch
+    from hanzo_agents.policies.unhealthy import unhealthy
     from hanzo_agents.prices.price import Price
     from hanzo_agents.provider import (
         FallbackProvider,
@@ -72,6 +77,7 @@ if TYPE_CHECKING:
     )
     from hanzo_agents.settings import Settings
     from hanzo_agents.stores import MemoryStore, RedisStore, SQLiteStore, StoreUnavailable
+    from hanzo_agents.stores.circuits import CircuitView
     from hanzo_agents.sync_client import Hanzo
 
 __all__ = [
@@ -79,12 +85,17 @@ __all__ = [
     "AllProvidersFailed",
     "AsyncHanzo",
     "Attempt",
+    "Batch",
+    "Breaker",
     "Budget",
     "BudgetAlerts",
     "BudgetExceeded",
     "Cache",
     "CacheStats",
     "Call",
+    "CircuitChange",
+    "CircuitOpen",
+    "CircuitView",
     "ConfigError",
     "Cost",
     "Deadline",
@@ -148,6 +159,7 @@ __all__ = [
     "substitutable",
     "track",
     "transient",
+    "unhealthy",
     "watch",
     "wrap",
 ]
@@ -168,10 +180,12 @@ _HOMES = {
         "HanzoParsedResponse",
         "HanzoResponse",
     ),
+    "batch": ("Batch",),
     "client": ("AsyncHanzo",),
     "errors": (
         "AllProvidersFailed",
         "BudgetExceeded",
+        "CircuitOpen",
         "ConfigError",
         "DeadlineExceeded",
         "Failure",
@@ -187,8 +201,10 @@ _HOMES = {
     "observe.metrics": ("Metrics",),
     "observe.otel": ("OpenTelemetry",),
     "policies.alerts": ("Alert", "BudgetAlerts"),
+    "policies.breaker": ("Breaker",),
     "policies.budget": ("Budget",),
     "policies.cache": ("Cache",),
+    "policies.circuit_board": ("CircuitChange",),
     "policies.classify": ("substitutable", "transient"),
     "policies.deadline": ("Deadline",),
     "policies.fallback": ("Fallback",),
@@ -199,6 +215,7 @@ _HOMES = {
     "policies.run_budget": ("Run", "run_budget"),
     "policies.shelf": ("CacheStats",),
     "policies.trace": ("Trace", "Watching", "watch"),
+    "policies.unhealthy": ("unhealthy",),
     "prices.price": ("Price",),
     "provider": (
         "FallbackProvider",
@@ -212,6 +229,7 @@ _HOMES = {
     ),
     "settings": ("Settings",),
     "stores": ("MemoryStore", "RedisStore", "SQLiteStore", "StoreUnavailable"),
+    "stores.circuits": ("CircuitView",),
     "sync_client": ("Hanzo",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

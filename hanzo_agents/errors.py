@@ -46,7 +46,6 @@ __all__ = [
     "StreamTruncated",
     "Unaccountable",
     "Unsupported",
-    "picklable",
 ]
 
 

@@ -145,6 +145,11 @@ class Hanzo(Described, OpenAI):
         """
         return cls(**local_settings(model, settings))
 
+    @property
+    def asynchronous(self) -> AsyncHanzo:
+        """The client beneath, whose calls run on the loop thread."""
+        return self._inner
+
     @cached_property
     @override
     def chat(self) -> SyncChat:  # pyright: ignore[reportIncompatibleMethodOverride]

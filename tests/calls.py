@@ -22,6 +22,7 @@ class PlainView:
     needs: frozenset = frozenset()
     max_output: int | None = None
     choices: int = 1
+    given_tokens: int = 0
     stateful: bool = False
     model: str = "m"
     dropped: tuple = ()

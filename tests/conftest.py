@@ -21,7 +21,9 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 @pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch):
+def _bare_environment(monkeypatch, tmp_path_factory):
+    # A budget without a store writes to the user's state folder: not to that of whoever runs the tests.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
     for name in list(os.environ):
         if name.startswith(_OUTSIDE) or name.lower() in _PROXIES:
             monkeypatch.delenv(name)

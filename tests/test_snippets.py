@@ -14,6 +14,7 @@ import ast
 import asyncio
 import functools
 import inspect
+import logging
 import os
 import re
 import shlex
@@ -23,7 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
+from hanzo_agents.observe.exposition import Page
+from hanzo_agents.policies import trace
 from hanzo_agents.testing._answers import embeddings, models, text
 from hanzo_agents.testing._server import WireServer
 
@@ -96,6 +100,20 @@ def router(monkeypatch, tmp_path):
         monkeypatch.setenv("HANZO_MODEL", "zen-1")
         monkeypatch.chdir(tmp_path)
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _nobody_goes_on_watching(monkeypatch):
+    """A page turns on what a program keeps: observers and handlers of the process. The next page finds none."""
+    monkeypatch.setattr(trace, "_watching", ())
+    loggers = [(logger, logger.level) for logger in (logging.getLogger(), logging.getLogger("hanzo_agents"))]
+    for logger, _ in loggers:
+        monkeypatch.setattr(logger, "handlers", [*logger.handlers])
+    yield
+    for logger, level in loggers:
+        logger.setLevel(level)
+    for page in [page for page in REGISTRY._collector_to_names if isinstance(page, Page)]:
+        REGISTRY.unregister(page)
 
 
 def execute(snippet, namespace):

@@ -46,7 +46,9 @@ async def send_to_model(model: Model, call: Call) -> Reply:
     legs: list[Journal] = []
     try:
         if call.guards:
+            record.sent = False
             await call.pass_guards()
+            record.sent = True
         if call.payload:
             return await _stream(model, call, record, legs)
         return await _value(model, call, record, legs)
@@ -55,7 +57,7 @@ async def send_to_model(model: Model, call: Call) -> Reply:
         record.error, record.ended = error, call.clock.now()
         record.status_code = status_of(error)
         if not any(leg.attempts for leg in legs):
-            record.sent = not (isinstance(error, Refused) or not_sent(error))
+            record.sent = record.sent and not (isinstance(error, Refused) or not_sent(error))
             record.cost = _cost_of_failure(record, error)
         if isinstance(error, Exception):
             _sign(error, model)

@@ -49,7 +49,12 @@ class AgentsTracer:
         """One closed span for a decision."""
         if get_current_trace() is None:
             return
-        data = {"action": decision.action, "reason": decision.reason, **decision.data}
+        data = {
+            "action": decision.action,
+            "reason": decision.reason,
+            **decision.data,
+            **semantics.data_of(decision),
+        }
         span = custom_span(f"hanzo.{decision.policy.lower()}", data)
         span.start()
         span.finish()

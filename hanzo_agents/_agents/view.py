@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.shapes import as_dict, dicts, media_in, texts_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from agents import Model, ModelResponse
     from agents.agent_output import AgentOutputSchemaBase
@@ -49,7 +50,20 @@ class ModelView:
         for item in self.messages:
             parts.extend(texts_in(item))
             parts.extend(str(item[key]) for key in ("arguments", "output") if item.get(key))
+        parts.extend(self._declared())
         return "\n".join(parts)
+
+    def _declared(self) -> Iterator[str]:
+        """Tools, handoffs and the schema of the output, as a model is told of them."""
+        for tool in self.tools:
+            yield f"{tool.name} {getattr(tool, 'description', '')}"
+            if schema := getattr(tool, "params_json_schema", None):
+                yield json.dumps(schema, default=str)
+        for handoff in self.handoffs:
+            yield f"{handoff.tool_name} {handoff.tool_description}"
+            yield json.dumps(handoff.input_json_schema, default=str)
+        if self.output_schema is not None and not self.output_schema.is_plain_text():
+            yield json.dumps(self.output_schema.json_schema(), default=str)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -67,6 +81,10 @@ class ModelView:
     @property
     def choices(self) -> int:
         return 1
+
+    @property
+    def given_tokens(self) -> int:
+        return 0
 
     @property
     def stateful(self) -> bool:

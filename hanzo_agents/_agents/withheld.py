@@ -1,8 +1,8 @@
 """Traces of runs on the embedded node stay on this machine.
 
 The Agents SDK exports every trace to OpenAI's service when OPENAI_API_KEY is set, whoever answers. A trace in
-which a model of `HanzoModelProvider.local()` was asked is withheld from that exporter, whole: what other models are
-asked later quotes earlier answers. Other processors, of the user's own, get it as ever.
+which a model of `HanzoModelProvider.local()` was asked is withheld from that exporter, whole: what other models
+are asked later quotes earlier answers. Other processors, of the user's own, get it as ever.
 """
 
 from __future__ import annotations

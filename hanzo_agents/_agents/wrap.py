@@ -21,6 +21,7 @@ from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.stack import Policy, Stack
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal, tracked
+from hanzo_agents._wire.engine import spare_stands_by
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.default import stack_of
 
@@ -104,6 +105,7 @@ class PolicyModel(Model):
             journal=open_journal(clock.now(), view.operation),
             deadline=None if timeout is None else clock.now() + timeout,
             pinned=view.stateful,
+            spare=spare_stands_by.get(),
             single=should_disable_provider_managed_retries(),
             payload=stream,
             codec=self._codec,

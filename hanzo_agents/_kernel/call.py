@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock
@@ -59,6 +60,11 @@ class View(Protocol):
     @property
     def choices(self) -> int:
         """How many answers are asked for; each may be as long as `max_output`."""
+        ...
+
+    @property
+    def given_tokens(self) -> int:
+        """Tokens of the input that are given as numbers, and so are not in the text."""
         ...
 
     @property
@@ -131,6 +137,15 @@ class Call:
             self.note("Fallback", "drops settings", f"{target} does not take them", settings=list(view.dropped))
         return replace(self, target=target, view=view, attempt=1, spare=spare)
 
+    def but(self, **changes: Any) -> Call:
+        """The same call but for some fields: `dataclasses.replace` in less than half the time."""
+        made = object.__new__(Call)
+        for put, value in zip(_PUTS, _FIELDS(self), strict=True):
+            put(made, value)
+        for name, value in changes.items():
+            object.__setattr__(made, name, value)
+        return made
+
     def again(self) -> Call:
         """The next attempt on the same target."""
         return replace(self, attempt=self.attempt + 1)
@@ -169,3 +184,8 @@ class Call:
     def remaining(self) -> float | None:
         """Seconds left until the deadline, None without one."""
         return None if self.deadline is None else self.deadline - self.clock.now()
+
+
+_NAMES = tuple(field.name for field in fields(Call))
+_FIELDS = attrgetter(*_NAMES)
+_PUTS = tuple(getattr(Call, name).__set__ for name in _NAMES)

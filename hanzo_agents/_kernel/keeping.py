@@ -73,6 +73,6 @@ class Codec(Protocol):
         """The answer again, in the form in which the call wants it, with nothing in it that another reply has.
 
         Raises:
-            ValueError: `body` is no answer of this dialect.
+            ValueError, TypeError, KeyError, IndexError, AttributeError: `body` is no answer of this dialect.
         """
         ...

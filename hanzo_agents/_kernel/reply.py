@@ -50,10 +50,12 @@ class Settlement:
         self.settled = settled
         self._hooks: list[Callable[[Settled], None]] = []
 
-    def on_settled(self, hook: Callable[[Settled], None]) -> None:
+    def on_settled(self, hook: Callable[[Settled], None], *, last: bool = False) -> None:
         """Call `hook(settled)` exactly once, at the end; at once if it is over."""
         if self.settled is not None:
             _run(hook, self.settled)
+        elif last:
+            self._hooks.insert(0, hook)
         else:
             self._hooks.append(hook)
 
@@ -105,13 +107,13 @@ class Reply:
         """How it ended, None while it is under way."""
         return self._end.settled
 
-    def on_settled(self, hook: Callable[[Settled], None]) -> None:
+    def on_settled(self, hook: Callable[[Settled], None], *, last: bool = False) -> None:
         """Call `hook(settled)` exactly once, when the reply has ended; at once if it already has.
 
         Hooks are synchronous, run last-in first-out, and what they raise is logged and dropped: an account
-        must not turn a good answer into an error.
+        must not turn a good answer into an error. A `last` one runs after all that were there before it.
         """
-        self._end.on_settled(hook)
+        self._end.on_settled(hook, last=last)
 
 
 def _run(hook: Callable[[Settled], None], settled: Settled) -> None:

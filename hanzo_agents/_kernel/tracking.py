@@ -86,7 +86,8 @@ async def tracked(service: Send, call: Call) -> Reply:
     except BaseException as error:
         call.journal.close(call.clock.now(), error)
         raise
+    # Last: what a policy still writes into an attempt (a cost that only it knows) belongs to the record.
     reply.on_settled(
-        lambda settled: call.journal.close(call.clock.now(), settled.error, complete=settled.complete)
+        lambda settled: call.journal.close(call.clock.now(), settled.error, complete=settled.complete), last=True
     )
     return reply

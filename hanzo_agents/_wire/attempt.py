@@ -23,6 +23,7 @@ from hanzo_agents._wire.failures import (
     not_an_answer,
     redirected,
     reported_error,
+    request_id_of,
     status_error,
 )
 from hanzo_agents._wire.labels import Labels
@@ -88,7 +89,9 @@ class Endpoint:
         call.begin(record)
         try:
             if call.guards:
+                record.sent = False
                 await call.pass_guards()
+                record.sent = True
             response = await self._send(call, exchange)
             record.status_code = response.status_code
             note_headers(record, response.headers, stream=exchange.stream)
@@ -218,12 +221,12 @@ class Endpoint:
                 "the stream came as plain text, and not while it was made", response, content, secrets
             )
         if error := as_dict(json_or_none(content)).get("error"):
-            raise reported_error(error, secrets, response.headers.get("x-request-id"))
+            raise reported_error(error, secrets, request_id_of(response))
         raise not_an_answer("a stream was asked for, and none came", response, content, secrets)
 
     def _failed(self, call: Call, record: Attempt, error: BaseException) -> None:
         record.error, record.ended = error, call.clock.now()
-        record.sent = not (isinstance(error, Refused) or not_sent(error))
+        record.sent = record.sent and not (isinstance(error, Refused) or not_sent(error))
         refused = isinstance(error, APIStatusError) or getattr(error, "code", None) == "redirect"
         if record.cost.amount is None and (not record.sent or refused):
             # Providers do not bill what they refuse.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
 from hanzo_agents._wire.chat_stream import ChatEvents, chat_usage
+from hanzo_agents._wire.members import with_member
 from hanzo_agents._wire.replies import HanzoChatCompletion, HanzoChatCompletionChunk
 from hanzo_agents._wire.tool_calls import mend_calls, truncated_arguments
 from hanzo_agents.errors import InvalidResponse
@@ -78,6 +79,10 @@ class ChatView:
         return choices if type(choices := self.body.get("n")) is int and choices > 0 else 1
 
     @property
+    def given_tokens(self) -> int:
+        return 0
+
+    @property
     def stateful(self) -> bool:
         return False
 
@@ -92,7 +97,7 @@ class ChatView:
 
     def with_max_output(self, tokens: int) -> ChatView:
         name = "max_tokens" if "max_tokens" in self.body else "max_completion_tokens"
-        return ChatView({**self.body, name: tokens})
+        return ChatView({**self.body, name: tokens}, with_member(self.content, self.body, name, tokens))
 
     def tool_call_ids(self) -> set[str]:
         """Ids of tool calls that the conversation already holds."""

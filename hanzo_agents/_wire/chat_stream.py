@@ -189,5 +189,5 @@ def _text(content: object) -> str:
 
 def _unsaid(delta: Any) -> list[Any]:
     """What a delta holds that is no content and no tool call: a refusal, reasoning, in whatever shape."""
-    extra = delta.model_extra or {}
+    extra: dict[str, Any] = delta.model_extra or {}
     return list(filter(None, (delta.refusal, delta.function_call, *map(extra.get, _REASONING))))

@@ -15,6 +15,7 @@ from hanzo_agents._kernel.shapes import as_dict
 from hanzo_agents._wire.chat import CHAT
 from hanzo_agents._wire.compose import Extras, checked_timeout
 from hanzo_agents._wire.embeddings import EMBEDDINGS
+from hanzo_agents._wire.failures import request_id_of
 from hanzo_agents._wire.replies import note_parsed
 from hanzo_agents._wire.responses import RESPONSES
 from hanzo_agents._wire.stream import HanzoStream
@@ -83,7 +84,7 @@ def deliver(reply: Reply) -> Any:
     """A parsed value with its request id, or the stream."""
     value: Any = reply.value
     if not isinstance(value, HanzoStream) and reply.raw is not None:
-        add_request_id(value, reply.raw.headers.get("x-request-id"))
+        add_request_id(value, request_id_of(reply.raw))
     return cast("Any", value)
 
 

@@ -58,6 +58,11 @@ class EmbeddingsView:
         return 1
 
     @property
+    def given_tokens(self) -> int:
+        given = as_list(self.body.get("input"))
+        return sum(len(as_list(part)) or isinstance(part, int) for part in given)
+
+    @property
     def stateful(self) -> bool:
         return False
 

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     from hanzo_agents._wire.redact import Secrets
 
-__all__ = ["connection_error", "not_an_answer", "redirected", "reported_error", "status_error", "truncated"]
+__all__ = [
+    "connection_error",
+    "not_an_answer",
+    "redirected",
+    "reported_error",
+    "request_id_of",
+    "status_error",
+    "truncated",
+]
 
 _DROPPED = frozenset({b"set-cookie", b"content-encoding", b"content-length", b"transfer-encoding"})
 
@@ -84,9 +92,15 @@ def not_an_answer(why: str, response: Any, content: bytes, secrets: Secrets) -> 
     return InvalidResponse(
         f"{why} (content-type: {kind})",
         code="invalid_response",
-        request_id=response.headers.get("x-request-id"),
+        request_id=request_id_of(response),
         body=secrets.excerpt(content),
     )
+
+
+def request_id_of(response: Any) -> str | None:
+    """The upstream's id of the request that a response answers."""
+    found: str | None = response.headers.get("x-request-id")
+    return found
 
 
 def truncated(why: str, request_id: str | None = None) -> StreamTruncated:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
     from hanzo_agents._kernel.journal import Attempt
     from hanzo_agents._kernel.stack import Stack
+    from hanzo_agents._kernel.target import Target
     from hanzo_agents._wire.attempt import Exchange
     from hanzo_agents._wire.dialect import Dialect
 
@@ -61,7 +62,8 @@ class WireCodec:
             headers = () if isinstance(given, NotGiven) else given.items()
             query = extras.options.params
         view: Any = call.view
-        question = asked_of(self._scope, dialect.path, view.body, headers, query)
+        scope = self._scope if call.target.base_url is None else _scope_of(call.target)
+        question = asked_of(scope, dialect.path, view.body, headers, query)
         question.secret = self._secret
         if dialect.path not in KIND_OF:
             question.obstacle = f"answers of {dialect.path} cannot be kept"
@@ -203,6 +205,13 @@ async def replayed(events: list[Any], call: Call, attempt: Attempt) -> Reply:
     primed = Primed(_Once(events), close=lambda: None, finished=finished, clock=call.clock)
     await primed.prime()
     return Reply(primed, attempt, end=end, bound=primed.bound)
+
+
+def _scope_of(target: Target) -> bytes:
+    """Of a target with an endpoint of its own, which is where a cache inside a chain finds itself."""
+    key = hashlib.sha256((target.api_key or "").encode()).hexdigest()
+    asked = (target.base_url, key, headers_of((target.headers or {}).items()))
+    return CANONICAL.encode(asked).encode()
 
 
 class _Once:

@@ -40,6 +40,7 @@ class _PlainView:
     needs: frozenset[str] = frozenset()
     max_output: int | None = None
     choices: int = 1
+    given_tokens: int = 0
     stateful: bool = False
     dropped: tuple[str, ...] = ()
 

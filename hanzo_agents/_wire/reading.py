@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 
 from hanzo_agents._kernel.shapes import as_dict
-from hanzo_agents._wire.failures import not_an_answer, reported_error, truncated
+from hanzo_agents._wire.failures import not_an_answer, reported_error, request_id_of, truncated
 from hanzo_agents.errors import InvalidResponse, ResponseTooLarge
 
 if TYPE_CHECKING:
@@ -102,9 +102,7 @@ class Parser:
         if value is None:
             value = self._lenient_value(kind, response, content)
         elif value.model_extra and value.model_extra.get("error"):
-            raise reported_error(
-                value.model_extra["error"], self._sent_with(response), response.headers.get("x-request-id")
-            )
+            raise reported_error(value.model_extra["error"], self._sent_with(response), request_id_of(response))
         try:
             dialect.check(value, view)
         except InvalidResponse as error:
@@ -122,7 +120,7 @@ class Parser:
         if not isinstance(data, dict):
             raise not_an_answer("the reply is not a JSON object", response, content, self._sent_with(response))
         if error := as_dict(data).get("error"):  # pyright: ignore[reportUnknownArgumentType]
-            raise reported_error(error, self._sent_with(response), response.headers.get("x-request-id"))
+            raise reported_error(error, self._sent_with(response), request_id_of(response))
         value = self._construct(kind, data, response)
         self._lenient.add(kind)
         return value
@@ -136,7 +134,7 @@ class Parser:
     def _identify(self, error: InvalidResponse, response: Any, content: bytes) -> None:
         secrets = self._sent_with(response)
         secrets.scrub_error(error)
-        error.request_id = error.request_id or response.headers.get("x-request-id")
+        error.request_id = error.request_id or request_id_of(response)
         error.body = error.body or secrets.excerpt(content)
 
     def event(self, dialect: Dialect, data: str, response: Any) -> Any:
@@ -154,16 +152,16 @@ class Parser:
                 pass
         parsed = _loads(data)
         if parsed is _NOT_JSON:
-            raise truncated("an event of the stream is not whole JSON", _id(response))
+            raise truncated("an event of the stream is not whole JSON", request_id_of(response))
         if not isinstance(parsed, dict):
             raise not_an_answer(
                 "an event of the stream is no object", response, data.encode(), self._sent_with(response)
             )
         fields = as_dict(parsed)  # pyright: ignore[reportUnknownArgumentType]
         if fields.get("error") and fields.get("type") != "response.failed":
-            raise reported_error(fields["error"], self._sent_with(response), _id(response))
+            raise reported_error(fields["error"], self._sent_with(response), request_id_of(response))
         if fields.get("type") == "error" and "choices" not in fields and dialect.path != "/responses":
-            raise reported_error(fields, self._sent_with(response), _id(response))
+            raise reported_error(fields, self._sent_with(response), request_id_of(response))
         if kind is None:
             kind = dialect.event_type(fields)
         elif '"error"' not in data:
@@ -194,8 +192,3 @@ class _Unknown(dict[str, Any]):
     @property
     def type(self) -> Any:
         return self.get("type")
-
-
-def _id(response: Any) -> str | None:
-    found: str | None = response.headers.get("x-request-id")
-    return found

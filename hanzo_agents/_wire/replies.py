@@ -38,6 +38,7 @@ __all__ = [
     "HanzoResponse",
     "HanzoResponseCompletedEvent",
     "HanzoResponseIncompleteEvent",
+    "loaded",
     "note_outcome",
     "note_parsed",
 ]
@@ -189,6 +190,11 @@ def note_outcome(value: Any, outcome: Outcome) -> None:
         value = value.response
     if isinstance(value, WithOutcome):
         value.__dict__[_PLACE] = outcome
+
+
+def loaded(body: Any) -> HanzoChatCompletion:
+    """A chat completion from its JSON, as leniently as the SDK reads one."""
+    return HanzoChatCompletion.construct(**body)
 
 
 _PARSED: dict[type[Any], type[Any]] = {

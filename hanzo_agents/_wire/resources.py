@@ -19,11 +19,14 @@ from typing_extensions import TypeVar, override
 from hanzo_agents._wire.chat import CHAT
 from hanzo_agents._wire.delivery import deliver
 from hanzo_agents._wire.lane import CHAT_LANE, RESPONSES_LANE, fill_model
+from hanzo_agents._wire.replies import loaded
 from hanzo_agents._wire.responses import RESPONSES
+from hanzo_agents.batch import plan_batch
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from openai import AsyncStream
     from openai._types import SequenceNotStr
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
         HanzoResponse,
     )
     from hanzo_agents._wire.stream import HanzoChatStream
+    from hanzo_agents.batch import Batch
     from hanzo_agents.client import AsyncHanzo
 
 __all__ = ["HanzoChat", "HanzoCompletions", "HanzoEmbeddings", "HanzoResponses"]
@@ -131,6 +135,38 @@ class HanzoCompletions(AsyncCompletions):
             messages=messages, response_format=response_format, **arguments
         )
         return manager
+
+    async def batch_create(
+        self,
+        requests: Iterable[ChatCompletionMessageParam | Iterable[ChatCompletionMessageParam] | Mapping[str, Any]],
+        *,
+        model: str | None = None,
+        max_concurrent: int = 10,
+        file: str | Path | None = None,
+        progress: bool | None = None,
+        **arguments: Any,
+    ) -> Batch[HanzoChatCompletion]:
+        """Many requests at a time. Replies come in the order of the requests; each may fail on its own.
+
+        Args:
+            requests: messages (each a conversation of its own), conversations (lists of messages), or dicts with
+                `messages` and further arguments of `create` for that request alone.
+            model: for those that name none; the client's by default.
+            max_concurrent: the most requests under way at a time.
+            file: a file of JSON lines. Each answer is written to it when it comes, and one that is there is
+                not asked for again: run the same batch again to go on where it stopped. It holds the answers in
+                the clear, and of the requests only a hash.
+            progress: whether to draw a progress bar on stderr; None draws it on a terminal.
+            arguments: of `create`, for all requests.
+
+        Raises:
+            ConfigError: a request or a setting is none; nothing was sent.
+        """
+        plan = plan_batch(
+            requests, model=model or self._client.default_model, max_concurrent=max_concurrent, file=file,
+            progress=progress, arguments=arguments,
+        )  # fmt: skip
+        return await plan.carry_out(self.create, loaded)
 
 
 class HanzoChat(AsyncChat):

@@ -10,6 +10,7 @@ from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts
 from hanzo_agents._wire.call_ids import CallIds, refuse_cut_calls
 from hanzo_agents._wire.chat import takes_reasoning_settings
 from hanzo_agents._wire.failures import reported_error
+from hanzo_agents._wire.members import with_member
 from hanzo_agents._wire.redact import Secrets
 from hanzo_agents._wire.replies import HanzoResponse
 from hanzo_agents._wire.responses_stream import ResponseEvents, event_class, responses_usage
@@ -79,6 +80,10 @@ class ResponsesView:
         return 1
 
     @property
+    def given_tokens(self) -> int:
+        return 0
+
+    @property
     def stateful(self) -> bool:
         references = any(item.get("type") == "item_reference" for item in self.messages)
         return references or any(self.body.get(name) for name in _STATE)
@@ -95,7 +100,8 @@ class ResponsesView:
         return ResponsesView(body, dropped=dropped)
 
     def with_max_output(self, tokens: int) -> ResponsesView:
-        return ResponsesView({**self.body, "max_output_tokens": tokens})
+        content = with_member(self.content, self.body, "max_output_tokens", tokens)
+        return ResponsesView({**self.body, "max_output_tokens": tokens}, content)
 
     def tool_call_ids(self) -> set[str]:
         """Ids of tool calls that the conversation already holds."""

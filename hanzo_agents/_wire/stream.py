@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from hanzo_agents._kernel.primed import Primed, finish_closing
 from hanzo_agents._kernel.tap import Tap
-from hanzo_agents._wire.failures import connection_error, not_an_answer, truncated
+from hanzo_agents._wire.failures import connection_error, not_an_answer, request_id_of, truncated
 from hanzo_agents._wire.reading import MISSHAPEN, SHAPE_ERRORS, byte_chunks
-from hanzo_agents.errors import InvalidResponse
+from hanzo_agents.errors import InvalidResponse, StreamTruncated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -113,7 +113,7 @@ class EventReader:
                 yield False, last
         except InvalidResponse as error:
             self._secrets.scrub_error(error)
-            error.request_id = error.request_id or self._id
+            error.request_id = error.request_id or request_id_of(self._response)
             raise
 
     def _event(self, data: str) -> tuple[bool, list[Any]]:
@@ -124,8 +124,8 @@ class EventReader:
         whole = self._check.complete
         try:
             got = self._shaped(self._event, data)
-        except InvalidResponse:
-            if whole:
+        except InvalidResponse as error:
+            if whole or isinstance(error, StreamTruncated):
                 return False, []
             raise
         return got if self._check.complete else (False, [])
@@ -164,9 +164,11 @@ class EventReader:
                 if data:
                     yield data
         except UnicodeDecodeError:
-            failure = truncated("the stream is not valid UTF-8", self._id)
+            failure = truncated("the stream is not valid UTF-8", request_id_of(self._response))
         except request_exceptions() as error:
-            failure = _cut(connection_error(error, self._response.request, self._secrets), self._id)
+            failure = _cut(
+                connection_error(error, self._response.request, self._secrets), request_id_of(self._response)
+            )
         else:
             return
         # Raised out here, so that the transport's error, whose frames hold the key, is not its context.
@@ -181,11 +183,6 @@ class EventReader:
                 return await anext(events)
         except (StopAsyncIteration, TimeoutError):
             return None
-
-    @property
-    def _id(self) -> str | None:
-        found: str | None = self._response.headers.get("x-request-id")
-        return found
 
 
 def _cut(lost: APIConnectionError, request_id: str | None) -> Exception:

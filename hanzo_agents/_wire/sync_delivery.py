@@ -80,8 +80,11 @@ else:
 
 def deliver_in_sync(reply: Reply, client: OpenAI) -> Any:
     """A parsed value with its request id, or the stream."""
-    value = deliver(reply)
-    return HanzoSyncStream(cast("HanzoStream[Any]", value), client) if isinstance(value, HanzoStream) else value
+    value: Any = deliver(reply)
+    if not isinstance(value, HanzoStream):
+        return value
+    stream: HanzoStream[Any] = value  # pyright: ignore[reportUnknownVariableType]
+    return HanzoSyncStream(stream, client)
 
 
 def deliver_raw_in_sync(

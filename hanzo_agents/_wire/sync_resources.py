@@ -17,13 +17,16 @@ from typing_extensions import TypeVar, override
 
 from hanzo_agents._wire.chat import CHAT
 from hanzo_agents._wire.lane import CHAT_LANE, RESPONSES_LANE, fill_model
+from hanzo_agents._wire.replies import loaded
 from hanzo_agents._wire.responses import RESPONSES
 from hanzo_agents._wire.sync import run
 from hanzo_agents._wire.sync_delivery import deliver_in_sync
+from hanzo_agents.batch import plan_batch
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from openai import Stream
     from openai._types import SequenceNotStr
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
         HanzoResponse,
     )
     from hanzo_agents._wire.sync_delivery import HanzoSyncChatStream
+    from hanzo_agents.batch import Batch
     from hanzo_agents.sync_client import Hanzo
 
 __all__ = ["SyncChat", "SyncCompletions", "SyncEmbeddings", "SyncResponses"]
@@ -102,7 +106,7 @@ class SyncCompletions(Completions):
         return deliver_in_sync(run(calling), self._client)
 
     @override
-    def parse(  # type: ignore[override] # `model` is optional
+    def parse(
         self,
         *,
         messages: Iterable[ChatCompletionMessageParam],
@@ -132,6 +136,27 @@ class SyncCompletions(Completions):
             messages=messages, response_format=response_format, **arguments
         )
         return manager
+
+    def batch_create(
+        self,
+        requests: Iterable[ChatCompletionMessageParam | Iterable[ChatCompletionMessageParam] | Mapping[str, Any]],
+        *,
+        model: str | None = None,
+        max_concurrent: int = 10,
+        file: str | Path | None = None,
+        progress: bool | None = None,
+        **arguments: Any,
+    ) -> Batch[HanzoChatCompletion]:
+        """As `HanzoCompletions.batch_create`: many requests at a time, in order, each with its own error.
+
+        Raises:
+            ConfigError: a request or a setting is none; nothing was sent.
+        """
+        plan = plan_batch(
+            requests, model=model or self._client.default_model, max_concurrent=max_concurrent, file=file,
+            progress=progress, arguments=arguments,
+        )  # fmt: skip
+        return run(plan.carry_out(self._client.asynchronous.chat.completions.create, loaded))
 
 
 class SyncChat(Chat):
@@ -183,13 +208,14 @@ class SyncResponses(Responses):
         *,
         text_format: type[T] | Omit = omit,
         parse_as: type[T] | Omit | None = omit,
+        stream: bool | Omit | None = omit,
         verbosity: Literal["low", "medium", "high"] | Omit | None = omit,
         **arguments: Unpack[ResponsesStreamArguments],
     ) -> HanzoParsedResponse[T]:
         """As `openai`'s, sent through the policies."""
         ordinary: Any = super()
         parsed: HanzoParsedResponse[T] = ordinary.parse(
-            text_format=text_format, parse_as=parse_as, verbosity=verbosity, **arguments
+            text_format=text_format, parse_as=parse_as, stream=stream, verbosity=verbosity, **arguments
         )
         return parsed
 

@@ -7,6 +7,8 @@ by threads, would hand a loop the dead sockets of another.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import ssl
 import sys
 import weakref
@@ -56,7 +58,9 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
         self._verify = verify
         self._cert = cert
         self._context: ssl.SSLContext | None = verify if isinstance(verify, ssl.SSLContext) else None
-        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = weakref.WeakKeyDictionary()
+        self._pools: _PoolsByLoop = weakref.WeakKeyDictionary()
+        # Holds the pools, so that connections do not go down with a client nobody closed: their loop closes them.
+        weakref.finalize(self, _abandon, self._pools, os.getpid()).atexit = False
 
     @override
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -111,6 +115,25 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
             await pools.aclose()
 
 
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _abandon(pools: _PoolsByLoop, process: int) -> None:
+    """Have each loop close its pool. Called by any thread when a transport is gone; never waits."""
+    if process != os.getpid():  # the loops are the parent's, and so are their wake-up sockets
+        return
+    for loop, one in list(pools.items()):
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(_close_soon, one)
+    pools.clear()
+
+
+def _close_soon(pools: _Pools) -> None:
+    task = asyncio.get_running_loop().create_task(pools.aclose())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+
+
 class _Pools:
     """The pools of one loop, closed by the loop itself when it shuts its generators down."""
 
@@ -162,6 +185,9 @@ def _check_certificate(cert: object) -> None:
     else:
         return
     raise ConfigError(f"cert: expected a PEM file with a certificate and its key, could not read it ({why})")
+
+
+_PoolsByLoop = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools]
 
 
 def _with_scheme(proxy: str) -> str:

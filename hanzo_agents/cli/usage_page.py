@@ -40,10 +40,10 @@ rect.rest, .key.rest { fill: var(--rest); background: var(--rest); }
 ul { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 12px 0 0; padding: 0; list-style: none; font-size: 13px; }
 li { overflow-wrap: anywhere; }
 .key { display: inline-block; width: 10px; height: 10px; margin-right: 6px; border-radius: 3px; }
-.wide { overflow-x: auto; } table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.wide { overflow-x: auto; } .wide > svg { min-width: 600px; } table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th { color: var(--soft); font-size: 13px; font-weight: 500; } tr:last-child td { border-bottom: 0; }
-th:first-child, td:first-child { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+th:first-child, td:first-child { min-width: 11em; text-align: left; white-space: normal; overflow-wrap: anywhere; }
 td:last-child, th:last-child { width: 26%; padding-right: 0; }
 @media print { body { padding: 0; } section { break-inside: avoid; } }
 """  # noqa: E501 - a rule a line
@@ -86,7 +86,7 @@ def _plot(report: Report) -> str:
         )
         return _section("US dollars a day", f"<p>{why}</p>")
     keys = "".join(f'<li><span class="key {hue}"></span>{said(name)}</li>' for hue, name in legend(report.models))
-    return _section("US dollars a day", f"{columns(report)}<ul>{keys}</ul>")
+    return _section("US dollars a day", f'<div class="wide">{columns(report)}</div><ul>{keys}</ul>')
 
 
 def _table(title: str, lines: Sequence[Line]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hanzo_agents.observe import outcomes
@@ -10,7 +11,6 @@ from hanzo_agents.observe.names import OTHER, Names, error_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from decimal import Decimal
 
     from hanzo_agents._kernel.journal import Attempt, Decision, Journal, Usage
 
@@ -32,6 +32,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "hanzo_cost_dollars": ("US dollars, of failed and abandoned requests too.", ("target", "model", "basis")),
     "hanzo_unpriced_attempts": ("Requests whose cost nobody knows.", ("target", "model")),
     "hanzo_cache_hits": ("Answers from a cache: ours (local) or the router's.", ("target", "cache")),
+    "hanzo_cache_saved_dollars": ("US dollars that the answers in our caches had cost.", ("target",)),
     "hanzo_decisions": ("What policies decided.", ("policy", "action")),
 }
 """The counters: their name without `_total`, their help and their labels."""
@@ -94,7 +95,7 @@ class Figures:
         self._add("hanzo_requests", (*asked, outcome))
         if journal.error is not None and outcome != "cancelled":
             self._add("hanzo_errors", (*asked, self._errors.of(error_name(journal.error))))
-        if outcomes.from_cache(journal):
+        if outcome == "cached" or (outcome == "closed" and outcomes.from_cache(journal)):
             self._add("hanzo_cache_hits", (asked[1], "local"))
         if journal.ended is not None:
             self.times["hanzo_request_duration_seconds"].observe(
@@ -105,6 +106,8 @@ class Figures:
 
     def attempt(self, journal: Journal, attempt: Attempt) -> None:
         """Count a request that is settled."""
+        if not outcomes.is_request(attempt):
+            return
         which = self._which(attempt)
         error = "" if attempt.error is None else self._errors.of(error_name(attempt.error))
         self._add("hanzo_attempts", (_operation(journal), which[0], outcomes.of_attempt(attempt), error))
@@ -116,6 +119,8 @@ class Figures:
 
         Apart from `attempt`: a policy that cancels one books what it may cost only afterwards.
         """
+        if not outcomes.is_request(attempt):
+            return
         which = self._which(attempt)
         if attempt.cache_hit:
             # The router repeats the tokens of the first answer, which nobody produced again.
@@ -127,8 +132,11 @@ class Figures:
         elif attempt.cost.amount is None and attempt.sent:
             self._add("hanzo_unpriced_attempts", which)
 
-    def decision(self, decision: Decision) -> None:
+    def decision(self, journal: Journal, decision: Decision) -> None:
         """Count a decision."""
+        saved = decision.data.get("saved")
+        if isinstance(saved, Decimal) and saved:
+            self._add("hanzo_cache_saved_dollars", (self._target(journal.target),), saved)
         policy = self._decisions.of(decision.policy)
         self._add("hanzo_decisions", (policy, self._decisions.of(decision.action, policy)))
 

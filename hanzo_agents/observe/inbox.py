@@ -8,10 +8,13 @@ is laid down first, and whoever has the handler sees to it.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -28,12 +31,13 @@ class Inbox:
         handle: called with what was put; what it raises is logged and dropped.
     """
 
-    __slots__ = ("_facts", "_handle", "_lock")
+    __slots__ = ("__weakref__", "_facts", "_handle", "_lock")
 
     def __init__(self, handle: Callable[..., None]) -> None:
         self._handle = handle
         self._facts: deque[tuple[Any, ...]] = deque()
         self._lock = threading.Lock()
+        _inboxes.add(self)
 
     def put(self, *fact: Any) -> None:
         """Lay a fact down, and see to all there are unless somebody does already. Never waits."""
@@ -52,6 +56,10 @@ class Inbox:
             self._see_to_them()
             yield
 
+    def forked(self) -> None:
+        """Start afresh in a child process: who held the lock stayed with the parent."""
+        self._lock = threading.Lock()
+
     def _see_to_them(self) -> None:
         while self._facts:
             fact = self._facts.popleft()
@@ -59,3 +67,15 @@ class Inbox:
                 self._handle(*fact)
             except Exception:
                 _logger.exception("an observer failed")
+
+
+_inboxes: WeakSet[Inbox] = WeakSet()
+
+
+def _forked() -> None:
+    for inbox in list(_inboxes):
+        inbox.forked()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forked)

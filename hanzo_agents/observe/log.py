@@ -20,8 +20,8 @@ _attempts = logging.getLogger("hanzo_agents.attempts")
 _decisions = logging.getLogger("hanzo_agents.decisions")
 
 _GRAVE = frozenset({"error", "broken", "refused"})
-_GRAVE_WORDS = ("gives up", "moves on", "refuse", "fails", "opens", "exceed", "shed", "away", "lost")
-"""In an action: somebody gets less than was asked for, or gets it from somebody else."""
+_GRAVE_ACTIONS = frozenset({"gave up", "gives up", "makes do", "moves on", "overdrawn", "refuses"})
+"""By which a call gets less than was asked for, or from somebody else. A breaker that opens says so itself."""
 
 
 class Log:
@@ -55,8 +55,7 @@ class Log:
 
     def decided(self, journal: Journal, decision: Decision) -> None:
         """Say what a policy decided, and why."""
-        grave = any(word in decision.action for word in _GRAVE_WORDS)
-        level = logging.WARNING if grave else logging.INFO
+        level = logging.WARNING if decision.action in _GRAVE_ACTIONS else logging.INFO
         if not _decisions.isEnabledFor(level):
             return
         said = {

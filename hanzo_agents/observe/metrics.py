@@ -112,7 +112,7 @@ class Metrics:
 
     def decided(self, journal: Journal, decision: Decision) -> None:
         """Count a decision."""
-        self._inbox.put(Figures.decision, decision)
+        self._inbox.put(Figures.decision, journal, decision)
 
     def call_ended(self, journal: Journal) -> None:
         """Count a call."""

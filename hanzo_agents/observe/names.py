@@ -19,7 +19,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
     """A text on one line: no control characters, nothing that cannot be encoded, no more than `longest`."""
     if len(text) > longest:
         text = text[: longest - 1] + "…"
-    if text.isascii() and text.isprintable():
+    elif text.isascii() and text.isprintable():
         return text
     return text.translate(_CONTROL).encode("utf-8", "replace").decode("utf-8")
 
@@ -31,13 +31,15 @@ class Names:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._known: set[tuple[str, ...]] = set()
+        self._known: set[tuple[str, str]] = set()
 
-    def of(self, name: str, *group: str) -> str:
+    def of(self, name: str, group: str = "") -> str:
         """The label of a name, of those of a group if one is given; `most` are kept in all groups together."""
+        if (group, name) in self._known or not name:
+            return name
         label = plain(name)
-        key = (*group, label)
-        if label and key not in self._known:
+        key = (group, label)
+        if key not in self._known:
             if len(self._known) >= self._most:
                 return OTHER
             self._known.add(key)

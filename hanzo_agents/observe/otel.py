@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from hanzo_agents._version import __version__
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.observe import semantics
+from hanzo_agents.observe import outcomes, semantics
 from hanzo_agents.observe.names import Names
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class OpenTelemetry:
 
     def attempt_started(self, journal: Journal, attempt: Attempt) -> None:
         """Open the request's span beneath it."""
+        if not outcomes.is_request(attempt):
+            return
         spans = self._open.get(journal)
         if spans is None:
             spans = self._open[journal] = _Open()

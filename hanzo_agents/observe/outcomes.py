@@ -9,13 +9,13 @@ from hanzo_agents.errors import Refused
 if TYPE_CHECKING:
     from hanzo_agents._kernel.journal import Attempt, Journal
 
-__all__ = ["AttemptOutcome", "CallOutcome", "from_cache", "of_attempt", "of_call"]
+__all__ = ["AttemptOutcome", "CallOutcome", "from_cache", "is_request", "of_attempt", "of_call"]
 
 CallOutcome = Literal["ok", "cached", "closed", "cancelled", "refused", "broken", "error"]
 """Answered by an upstream; by a cache of ours; left by its reader before the end; cancelled; refused by a policy;
 failed after the answer had begun; failed before."""
 
-AttemptOutcome = Literal["ok", "cancelled", "refused", "broken", "error"]
+AttemptOutcome = Literal["ok", "cached", "cancelled", "refused", "broken", "error"]
 """The same of one request: refused means that it was never sent, and ok also that its reader left early."""
 
 
@@ -39,12 +39,17 @@ def of_attempt(attempt: Attempt) -> AttemptOutcome:
     """How an attempt ended that is over."""
     error = attempt.error
     if error is None:
-        return "ok"
+        return "ok" if is_request(attempt) else "cached"
     if not isinstance(error, Exception):
         return "cancelled"
     if attempt.accepted is not None:
         return "broken"
     return "refused" if isinstance(error, Refused) and not attempt.sent else "error"
+
+
+def is_request(attempt: Attempt) -> bool:
+    """Whether it went, or was to go, to an upstream: what a cache of ours answers is written down as one too."""
+    return attempt.sent or not attempt.cache_hit
 
 
 def from_cache(journal: Journal) -> bool:

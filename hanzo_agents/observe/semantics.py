@@ -7,7 +7,8 @@ because what an error says may quote a prompt.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, cast
 
 from hanzo_agents._kernel.outcome import provider_of
 from hanzo_agents.observe import outcomes
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
 
     from hanzo_agents._kernel.journal import Attempt, Cost, Decision, Journal
 
-__all__ = ["Attributes", "at_end", "at_start", "call_at_end", "call_at_start", "decided", "operation_of"]
+__all__ = [
+    "Attributes",
+    "at_end",
+    "at_start",
+    "call_at_end",
+    "call_at_start",
+    "data_of",
+    "decided",
+    "operation_of",
+]
 
 Attributes = dict[str, str | int | float | bool]
 
@@ -88,6 +98,21 @@ def call_at_end(journal: Journal) -> Attributes:
     )
 
 
+def data_of(decision: Decision) -> Attributes:
+    """The figures and names among the data of a decision; what is neither is left out."""
+    found: Attributes = {}
+    for name, value in decision.data.items():
+        if isinstance(value, bool | int | float):
+            found[name] = value
+        elif isinstance(value, Decimal):
+            found[name] = float(value)
+        elif isinstance(value, str):
+            found[name] = plain(value)
+        elif isinstance(value, list | tuple):
+            found[name] = plain(", ".join(map(str, cast("list[object]", value))))
+    return found
+
+
 def decided(decision: Decision) -> Attributes:
     """A decision, with those of its data that are plain figures and names."""
     said: Attributes = {
@@ -95,12 +120,7 @@ def decided(decision: Decision) -> Attributes:
         "hanzo.action": plain(decision.action),
         "hanzo.reason": plain(decision.reason, 500),
     }
-    for name, value in decision.data.items():
-        if isinstance(value, bool | int | float):
-            said[f"hanzo.data.{name}"] = value
-        elif isinstance(value, str):
-            said[f"hanzo.data.{name}"] = plain(value)
-    return said
+    return said | {f"hanzo.data.{name}": value for name, value in data_of(decision).items()}
 
 
 def _provider(attempt: Attempt) -> str:

@@ -189,9 +189,7 @@ class Admission:
         call.note("RateLimit", "goes on alone", str(error), share=self._share)
         if not self._away:
             self._away = True
-            _logger.warning(
-                "RateLimit: %s; until it is back, this process goes by %g of the limits", error, self._share
-            )
+            _logger.warning("%s; until it is back, this process goes by %g of the limits", error, self._share)
 
 
 def lowered(need: Need, share: float) -> Need:

@@ -20,6 +20,8 @@ __all__ = ["Asking"]
 
 _FREE = Cost(Decimal(0), "reported")
 _NONE = Usage(0, 0)
+_NO_ANSWER = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
+"""What reading JSON raises that is not of the expected shape."""
 
 _logger = logging.getLogger("hanzo_agents")
 
@@ -82,7 +84,7 @@ class Asking:
             )  # fmt: skip
             try:
                 reply = await call.codec.reply(call, body, record)
-            except ValueError:
+            except _NO_ANSWER:
                 pass
             else:
                 self._report(record, facts, shared=shared)

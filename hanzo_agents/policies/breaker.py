@@ -116,9 +116,7 @@ class Breaker:
         if not view.admits:
             return Decision("Breaker", "would refuse", str(refusal(str(call.target), view)), data)
         if view.state == "closed":
-            return Decision(
-                "Breaker", "passes on", f"{call.target} has failed {view.failures} times in a row", data
-            )
+            return Decision("Breaker", "passes on", f"the circuit of {call.target} is closed", data)
         return Decision("Breaker", "would probe", view.reason, data)
 
     def state(self, target: str | Target, *, at: str | None = None) -> CircuitView:
@@ -161,6 +159,7 @@ class Breaker:
         clock = current_clock()
         pending = self._board.circuits(waiting=waiting).open(key, reason, length, self._board.rules, clock=clock)
         if self._board.shared is not None:
+            self._board.set_by_hand(key)
             self._board.own.open(key, reason, length, self._board.rules, clock=clock)
         return self._told(pending, str(target))
 
@@ -172,6 +171,7 @@ class Breaker:
         clock = current_clock()
         pending = self._board.circuits(waiting=waiting).close(key, reason, self._board.rules, clock=clock)
         if self._board.shared is not None:
+            self._board.set_by_hand(key)
             self._board.own.close(key, reason, self._board.rules, clock=clock)
         return self._told(pending, str(target))
 

@@ -144,6 +144,10 @@ class Budget:
         """Send what can be paid for."""
         return await self._desk.serve(call, send)
 
+    def onward(self, call: Call) -> list[Call]:
+        """The call as it would be passed on: priced as this budget prices it."""
+        return [call.but(prices=over(self.prices or {}, call.prices))]
+
     def plan(self, call: Call) -> Decision:
         """What would be reserved for this call. Accounts in the store are not asked."""
         return foresee(self._desk, call)

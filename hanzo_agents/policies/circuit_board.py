@@ -7,7 +7,6 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.circuit_keys import circuit_key, endpoint_of
@@ -151,6 +150,11 @@ class Board:
             else:
                 self._seen.pop(key, None)
 
+    def set_by_hand(self, key: str) -> None:
+        """What was seen of a circuit before somebody set it is no longer so."""
+        with self._lock:
+            self._seen.pop(key, None)
+
     def lost(self, error: BaseException) -> None:
         """The shared store is away. Said once, until it is back."""
         with self._lock:
@@ -192,8 +196,3 @@ class Board:
             self._early.reset()
         for key, view in waiting.items():
             self.own.adopt(endpoint_of(home) + key, view, clock=clock)
-
-
-def now_by_hand() -> Clock:
-    """The clock of what is done by hand."""
-    return current_clock()

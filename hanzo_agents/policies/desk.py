@@ -156,8 +156,8 @@ class Desk:
 
     async def _price(self, call: Call, prices: Prices, *, ask: bool) -> Pricing | None:
         target = as_priced(call)
-        price = prices.known(target)
-        return await prices.learn(target) if price is None and ask else price
+        # The router's own page comes before the public list, and tells the largest answer; it is asked now and then.
+        return await prices.learn(target) if ask else prices.known(target)
 
     def most(self, call: Call, price: Pricing) -> Quote:
         """What the call can cost with the largest answer it may get."""
@@ -272,4 +272,4 @@ def as_priced(call: Call) -> Target:
 
 def _below(call: Call, leg: Leg, max_output: int | None) -> Call:
     view = call.view if max_output is None else call.view.with_max_output(max_output)
-    return replace(call, view=view, records=(*call.records, leg), prices=leg.prices)
+    return call.but(view=view, records=(*call.records, leg), prices=leg.prices)

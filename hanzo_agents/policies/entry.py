@@ -34,8 +34,8 @@ class Entry:
     """
 
     __slots__ = (
-        "_attempt", "_away", "_clock", "_fence", "_journal", "_key", "_owner", "_prices", "_secret", "_shelf", "_target",
-        "lead",
+        "_attempt", "_away", "_clock", "_fence", "_journal", "_key", "_owner", "_prices", "_secret", "_shelf",
+        "_target", "lead",
     )  # fmt: skip
 
     def __init__(self, shelf: Shelf, key: bytes, secret: bytes, call: Call) -> None:
@@ -199,9 +199,7 @@ class Entry:
             entries.release(self._key, owner=self._owner, clock=self._clock).tell(_nothing, _nothing)
 
     def _note(self, action: str, reason: str) -> None:
-        # Who watches a call has gone when its stream ends.
-        if self._journal.ended is None:
-            self._journal.note(Decision("Cache", action, reason))
+        self._journal.note(Decision("Cache", action, reason))
 
 
 def _nothing(_: Any) -> None:

@@ -32,9 +32,9 @@ _UP = Context(prec=60, rounding=ROUND_CEILING)
 _DOWN = Context(prec=60, rounding=ROUND_FLOOR)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Quote:
-    """What a call can cost at most.
+    """What a call can cost at most. Not changed once it is made.
 
     Attributes:
         amount: US dollars.
@@ -52,7 +52,8 @@ def tokens_in(view: View) -> int:
     text = view.text
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     messages = view.messages
-    return -(-size // BYTES_PER_TOKEN) + PER_MESSAGE * len(messages) + sum(map(_media, messages))
+    shown = -(-size // BYTES_PER_TOKEN) + view.given_tokens
+    return shown + PER_MESSAGE * len(messages) + sum(map(_media, messages))
 
 
 def quote(price: Pricing, tokens_in: int, tokens_out: int, choices: int = 1) -> Quote:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
+
+from hanzo_agents.stores.store import part
 
 if TYPE_CHECKING:
     from hanzo_agents.stores.circuits.memory import MemoryCircuits
@@ -19,28 +20,28 @@ class MemoryStore:
 
     scope = "this process"
 
-    @cached_property
+    @part
     def ledger(self) -> MemoryLedger:
         """Money: reserved, spent, by whom and on what."""
         from hanzo_agents.stores.ledger.memory import MemoryLedger
 
         return MemoryLedger()
 
-    @cached_property
+    @part
     def limits(self) -> MemoryLimits:
         """Requests and tokens in the last minute, and calls under way."""
         from hanzo_agents.stores.limits.memory import MemoryLimits
 
         return MemoryLimits()
 
-    @cached_property
+    @part
     def circuits(self) -> MemoryCircuits:
         """Which targets are failing."""
         from hanzo_agents.stores.circuits.memory import MemoryCircuits
 
         return MemoryCircuits()
 
-    @cached_property
+    @part
     def entries(self) -> MemoryEntries:
         """Cached answers."""
         from hanzo_agents.stores.entries.memory import MemoryEntries

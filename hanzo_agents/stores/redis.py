@@ -8,6 +8,7 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakSet, finalize
@@ -15,7 +16,7 @@ from weakref import WeakSet, finalize
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock, Duration, required_seconds
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.stores.pending import Submitted
-from hanzo_agents.stores.store import StoreUnavailable
+from hanzo_agents.stores.store import StoreUnavailable, part
 from hanzo_agents.stores.workers import Workers
 
 if TYPE_CHECKING:
@@ -92,28 +93,28 @@ class RedisStore:
         parts = urlsplit(self._url)
         return f"redis {parts.netloc.rpartition('@')[2]}{parts.path} {self.prefix}"
 
-    @cached_property
+    @part
     def ledger(self) -> RedisLedger:
         """Money: reserved, spent, by whom and on what."""
         from hanzo_agents.stores.ledger.redis import RedisLedger
 
         return RedisLedger(self)
 
-    @cached_property
+    @part
     def limits(self) -> RedisLimits:
         """Requests and tokens in the last minute, and calls under way."""
         from hanzo_agents.stores.limits.redis import RedisLimits
 
         return RedisLimits(self)
 
-    @cached_property
+    @part
     def circuits(self) -> RedisCircuits:
         """Which targets are failing."""
         from hanzo_agents.stores.circuits.redis import RedisCircuits
 
         return RedisCircuits(self)
 
-    @cached_property
+    @part
     def entries(self) -> RedisEntries:
         """Cached answers."""
         from hanzo_agents.stores.entries.redis import RedisEntries
@@ -214,10 +215,8 @@ def _check_url(url: object) -> None:
     if not isinstance(url, str) or urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
         kind = type(url).__name__ if not isinstance(url, str) else repr(urlsplit(url).scheme)
         raise ConfigError(f"RedisStore.url: expected redis://, rediss:// or unix://, got {kind}")
-    try:
-        import redis  # noqa: F401
-    except ImportError:
-        raise ConfigError("RedisStore: pip install 'hanzo-agents-provider[redis]'") from None
+    if find_spec("redis") is None:
+        raise ConfigError("RedisStore: pip install 'hanzo-agents-provider[redis]'")
 
 
 _open_stores: WeakSet[RedisStore] = WeakSet()

@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import threading
 from concurrent.futures import Future
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet, finalize
@@ -16,7 +16,7 @@ from weakref import WeakSet, finalize
 from hanzo_agents._kernel.clock import Duration, required_seconds
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.stores.pending import Submitted
-from hanzo_agents.stores.store import StoreUnavailable
+from hanzo_agents.stores.store import StoreUnavailable, part
 from hanzo_agents.stores.workers import Workers
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SQLiteStore:
             raise ConfigError(f"SQLiteStore.path: expected a file, got the folder {self.path}")
         self.timeout = required_seconds("SQLiteStore.timeout", timeout)
         self.durable = durable
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._file: _File | None = None
         _open_stores.add(self)
 
@@ -68,28 +68,28 @@ class SQLiteStore:
         """The file."""
         return f"file {self.path}"
 
-    @cached_property
+    @part
     def ledger(self) -> SQLiteLedger:
         """Money: reserved, spent, by whom and on what."""
         from hanzo_agents.stores.ledger.sqlite import SQLiteLedger
 
         return SQLiteLedger(self)
 
-    @cached_property
+    @part
     def limits(self) -> SQLiteLimits:
         """Requests and tokens in the last minute, and calls under way."""
         from hanzo_agents.stores.limits.sqlite import SQLiteLimits
 
         return SQLiteLimits(self)
 
-    @cached_property
+    @part
     def circuits(self) -> SQLiteCircuits:
         """Which targets are failing."""
         from hanzo_agents.stores.circuits.sqlite import SQLiteCircuits
 
         return SQLiteCircuits(self)
 
-    @cached_property
+    @part
     def entries(self) -> SQLiteEntries:
         """Cached answers."""
         from hanzo_agents.stores.entries.sqlite import SQLiteEntries
@@ -125,7 +125,7 @@ class SQLiteStore:
 
     def forked(self) -> None:
         """Start afresh in a child process: the thread and its connection stayed with the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._file = None
 
     def __repr__(self) -> str:
@@ -196,7 +196,10 @@ class _File:
 
 def _opened(path: Path, timeout: float, *, durable: bool) -> sqlite3.Connection:
     """The file, with every table in it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # For its owner's eyes only; SQLite gives the files beside it the same mode. One that exists is not opened for
+    # this: closing it would take away the locks that this process has on it.
+    path.touch(mode=0o600)
     connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode=WAL")

@@ -1,8 +1,9 @@
 """What a store is: four accounts of what calls did, kept in a process, a file or a Redis.
 
 Every operation begins when it is called and returns a `Pending`. It takes the clock of the call it is for: a store
-of one process counts by its monotonic time, a file by wall time, which its processes share, and Redis by the time
-of its server, except under the clock of a test, whose time counts everywhere.
+of one process counts by its monotonic time, a file by wall time, which its processes share (limits, which know no
+calendar, by the machine's monotonic time), and Redis by the time of its server, except under the clock of a test,
+whose time counts everywhere.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
     from hanzo_agents.stores.ledger import Ledger
     from hanzo_agents.stores.limits import Limits
 
-__all__ = ["Store", "StoreUnavailable"]
+if TYPE_CHECKING:
+    part = property
+else:
+    # A part is made when it is first used. Type checkers see the property that the protocol asks for.
+    from functools import cached_property as part
+
+__all__ = ["Store", "StoreUnavailable", "part"]
 
 
 class StoreUnavailable(HanzoError):

@@ -31,8 +31,10 @@ class Workers:
         self._leave = leave
         self._process = os.getpid()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        # A call may end in the middle of this thread's own doing (garbage collection), and then puts a job too.
+        self._lock = threading.RLock()
         self._idle = 0
+        self._started = 0
         self._threads: list[threading.Thread] = []
 
     @property
@@ -47,13 +49,21 @@ class Workers:
             RuntimeError: the interpreter ends, and starts no thread any more.
         """
         with self._lock:
-            if self._idle <= 0 and len(self._threads) < self._most:
-                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                thread.start()
-                self._threads.append(thread)
+            if self._idle <= 0 and self._started < self._most:
+                self._started += 1
+                self._start()
             else:
                 self._idle -= 1
             self._jobs.put(job)
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._started -= 1
+            raise
+        self._threads.append(thread)
 
     def finish(self, timeout: float) -> None:
         """Let the threads do what is queued and end; wait that long for each. Nothing may be put after it."""

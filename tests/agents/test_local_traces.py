@@ -1,20 +1,21 @@
 """What is asked of the embedded node is not told to OpenAI, whose exporter the Agents SDK sets up by default."""
 
 import json
+from collections import OrderedDict
 
 import agents
 import pytest
-from agents import Agent, RunConfig, Runner, trace
+from agents import Agent, ModelSettings, RunConfig, Runner, trace
 from agents.tracing import processors
 from agents.tracing.processors import BackendSpanExporter, BatchTraceProcessor, default_exporter
 from recorded_spans import Recorder
-from upstream import Upstream, sse, text_chunks
+from upstream import Upstream, response, sse, text_chunks
 
 from hanzo_agents import FallbackProvider, HanzoModelProvider
+from hanzo_agents._agents import withheld
 from hanzo_agents.testing.fault_server import FaultServer, answers
 
 both = pytest.mark.parametrize("stream", [False, True], ids=["value", "stream"])
-api = pytest.mark.parametrize("api", ["chat", "responses"])
 
 
 class Service:
@@ -71,6 +72,11 @@ async def run(provider, *, stream=False, **more):
 async def test_a_run_on_the_node_is_not_told(service, stream):
     upstream = Upstream(sse(*text_chunks("a secret answer"))) if stream else Upstream()
     await run(local(upstream), stream=stream)
+    assert service.told() == []
+
+
+async def test_nor_is_one_over_the_responses_api(service):
+    await run(local(Upstream(response()), api="responses"))
     assert service.told() == []
 
 
@@ -139,6 +145,14 @@ async def test_the_exporter_is_sifted_once(service):
     assert service.exporter.export is sieve
 
 
+async def test_what_is_remembered_is_bounded(service, monkeypatch):
+    monkeypatch.setattr(withheld, "MOST_TRACES", 2)
+    monkeypatch.setattr(withheld, "_withheld", OrderedDict())
+    for _ in range(3):
+        await run(local(Upstream()))
+    assert len(withheld._withheld) == 2
+
+
 async def test_a_run_that_is_not_traced_touches_nothing(service):
     await run(local(Upstream()), tracing_disabled=True)
     await local(Upstream()).client.chat.completions.create(messages=[{"role": "user", "content": "x"}])
@@ -146,10 +160,8 @@ async def test_a_run_that_is_not_traced_touches_nothing(service):
 
 
 @pytest.mark.node
-@api
-async def test_on_the_embedded_node(service, api):
-    provider = HanzoModelProvider.local(api=api)
-    result = await run(provider)
-    assert result.final_output
+async def test_on_the_embedded_node(service):
+    provider = HanzoModelProvider.local()
+    await run(provider, model_settings=ModelSettings(max_tokens=4))
     await provider.aclose()
     assert service.told() == []

@@ -10,7 +10,7 @@ from hanzo_agents.cli import app, main
 from hanzo_agents.cli.problem import Problem, printable
 from hanzo_agents.testing.fault_server import faults
 
-COMMANDS = ("chat", "check", "models", "node", "quickstart")
+COMMANDS = ("chat", "check", "models", "node", "quickstart", "usage")
 
 
 def test_the_script_runs_main():

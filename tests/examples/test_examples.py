@@ -16,6 +16,18 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 # What an example must print whatever the model says: it is matched with `re.search`.
 ESSENTIAL = {
     "basic.py": r"\S",
+    "breaker.py": (
+        r"\Aasked gpt-4, then the spare: \S(.|\n)*hanzo_agents: Breaker: the circuit of gpt-4 opens: 2 failures in a row\n"
+        r"asked gpt-4, then the spare: \S(.|\n)*asked the spare: \S(.|\n)* gpt-4: open, a probe may go in \d\d s\n\Z"
+    ),
+    "budget.py": (
+        r"\A\S(.|\n)*\nspent \$0\.\d+, left \$0\.04\d+, by agent \['Assistant'\]\n"
+        r"refused: per_run budget of \$0\.0001: \$0 spent; this call to \S+ may cost \$0\.\d+\n\Z"
+    ),
+    "cache.py": (
+        r"\A\S(.|\n)*\nthe same each time: True\n"
+        r"asked \$0\S*\nfrom the cache \$0\nfrom the cache \$0\n2 hits saved [1-9]\d* tokens\n\Z"
+    ),
     "fallback_chain.py": (
         r"\Agpt-of-tomorrow: NotFoundError\n"
         r"gpt-4@127\.0\.0\.1:9: APIConnectionError\n"
@@ -29,6 +41,16 @@ ESSENTIAL = {
         r".*=== Agent with Tools ===\nexplain_error\(\d+\)\nResponse: \S"
         r".*=== Two Models ===\nsmollm2-135m-instruct: \S.*\nsmollm2-135m-instruct: \S"
     ),
+    "hedge.py": (
+        r"\Achat to \S+\n(.|\n)*  Hedge +would ask a second target: (.|\n)*"
+        r"leg 1: (answered\nleg 2: left|left\nleg 2: answered|answered)\n\S"
+    ),
+    "metrics.py": (
+        r"WARNING hanzo_agents\.decisions: Fallback moves on: gpt-of-tomorrow failed: NotFoundError\n"
+        r'hanzo_requests_total\{operation="chat",outcome="ok",target="gpt-of-tomorrow"\} 1\.0\n'
+        r'(.|\n)*hanzo_tokens_total\{basis="reported",kind="output",model="smollm2-135m-instruct",.*\} [1-9]'
+    ),
+    "rate_limit.py": r"(?m)^Hanoi: not now, but in \d+ s$(.|\n)*\n4 of 4 requests in the last minute, this process\n\Z",
     "streaming.py": r"\A\S[^\n]+\S(.|\n)*\n\nsmollm2-135m-instruct: first token after \d+\.\d\d s, Usage\(input_tokens=\d+",
     "structured_output.py": r"\Aname: .+\nage:  -?\d+\ncity: .+\n\Z",
     "tools.py": r"\Aget_weather\('.+'\)\n\S",

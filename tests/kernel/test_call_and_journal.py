@@ -1,6 +1,6 @@
 """A call is frozen and every policy passes on its own version; the journal keeps what happened."""
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from decimal import Decimal
 
 import pytest
@@ -142,3 +142,12 @@ def test_a_foreign_target_goes_by_the_models_own_name():
 
     assert str(Target(Named())) == "bedrock/claude"
     assert str(Target(object())) == "object"
+
+
+def test_a_call_but_for_some_fields_is_what_replace_makes():
+    call = make_call()
+    assert call.but(attempt=3, single=True) == replace(call, attempt=3, single=True)
+    assert call.but() == call
+    assert call.but() is not call
+    with pytest.raises(AttributeError):
+        call.but(nonsense=1)

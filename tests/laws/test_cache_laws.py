@@ -19,7 +19,7 @@ from openai.lib.streaming.chat._completions import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 from openai.types.shared import Reasoning
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 from upstream import HELLO, Upstream, completion, response
 
 from hanzo_agents import Cache, Stack, Target
@@ -36,7 +36,9 @@ from hanzo_agents.testing.clock import FakeClock
 
 text = st.text(max_size=20)
 leaf = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False, allow_infinity=False) | text
-plain = st.recursive(leaf, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3), max_leaves=8)
+plain = st.recursive(
+    leaf, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3), max_leaves=8
+)
 messages = st.lists(
     st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": text}, optional={"name": text}),
     max_size=3,
@@ -133,8 +135,10 @@ def test_tenants_are_kept_apart(one, other):
             return asked_of(b"here", "/chat/completions", {"model": "m"}, (), None)
 
     def key(tenant):
-        found, question = Cache(tenant=lambda _: tenant or None)._key(make_call(codec=Codec())) if tenant else (
-            Cache()._key(make_call(codec=Secret()))
+        found, question = (
+            Cache(tenant=lambda _: tenant or None)._key(make_call(codec=Codec()))
+            if tenant
+            else (Cache()._key(make_call(codec=Secret())))
         )
         assert question.obstacle is None
         return found
@@ -167,7 +171,10 @@ def test_ids_of_calls_count_only_as_ties(names, outputs):
 
     def conversation(name):
         calls = [{"id": name(i), "type": "function", "function": {"name": i}} for i in "abc"]
-        return [{"role": "assistant", "tool_calls": calls}, *({"role": "tool", "tool_call_id": name(i)} for i in outputs)]
+        return [
+            {"role": "assistant", "tool_calls": calls},
+            *({"role": "tool", "tool_call_id": name(i)} for i in outputs),
+        ]
 
     same = without_call_ids(conversation(lambda i: i))
     assert without_call_ids(conversation(lambda i: renamed[i] + "-new")) == same
@@ -181,7 +188,11 @@ def test_ids_of_calls_count_only_as_ties(names, outputs):
 # Answers: what comes out is what went in.
 
 usage = st.fixed_dictionaries(
-    {"prompt_tokens": st.integers(0, 9), "completion_tokens": st.integers(0, 9), "total_tokens": st.integers(0, 18)}
+    {
+        "prompt_tokens": st.integers(0, 9),
+        "completion_tokens": st.integers(0, 9),
+        "total_tokens": st.integers(0, 18),
+    }
 )
 calls = st.lists(
     st.fixed_dictionaries(
@@ -201,13 +212,22 @@ message = st.fixed_dictionaries(
         "refusal": st.none(),
         "reasoning_content": text,
         "tool_calls": calls,
-        "annotations": st.just([{"type": "url_citation", "url_citation": {"url": "u", "title": "t", "start_index": 0, "end_index": 1}}]),
+        "annotations": st.just(
+            [
+                {
+                    "type": "url_citation",
+                    "url_citation": {"url": "u", "title": "t", "start_index": 0, "end_index": 1},
+                }
+            ]
+        ),
         "reasoning_details": st.lists(st.fixed_dictionaries({"text": text}), max_size=2),
     },
 )
 logprobs = st.none() | st.fixed_dictionaries(
     {
-        "content": st.lists(st.just({"token": "t", "bytes": [1], "logprob": -1.0, "top_logprobs": []}), max_size=2),
+        "content": st.lists(
+            st.just({"token": "t", "bytes": [1], "logprob": -1.0, "top_logprobs": []}), max_size=2
+        ),
         "refusal": st.none(),
     }
 )
@@ -289,7 +309,8 @@ part = st.fixed_dictionaries(
         "type": st.just("output_text"),
         "text": text,
         "annotations": st.lists(
-            st.just({"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 1}), max_size=1
+            st.just({"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 1}),
+            max_size=1,
         ),
     },
     optional={"logprobs": st.just([])},
@@ -321,11 +342,17 @@ item = st.one_of(
 )  # fmt: skip
 
 
+def strictly(body):
+    """With what this SDK's schema requires and few routers send."""
+    body["usage"]["input_tokens_details"]["cache_write_tokens"] = 0
+    return body
+
+
 @given(st.lists(item, min_size=1, max_size=4))
 def test_a_response_told_as_a_stream(output):
     """Events of the SDK's own types, in their order, that make what they end with."""
-    body = response(*output)
-    events = [TypeAdapter(event_class(e)).validate_python(e, strict=True) for e in response_events(body)]
+    body = strictly(response(*output))
+    events = [event_class(told).model_validate(told, strict=True) for told in response_events(body)]
     assert [event.sequence_number for event in events] == list(range(len(events)))
     assert events[-1].response == Response.model_validate(body)
     said, open_items, open_parts, done = {}, set(), set(), []
@@ -357,7 +384,7 @@ def test_a_response_told_as_a_stream(output):
 @given(st.lists(item, min_size=1, max_size=3))
 def test_our_own_reader_takes_a_replay(output):
     check = ResponseEvents(set, lambda _: None)
-    for told in response_events(response(*output)):
+    for told in response_events(strictly(response(*output))):
         check.feed(event_class(told).model_validate(told))
     check.end()
     assert check.complete
@@ -496,7 +523,12 @@ def test_the_output_that_is_wanted_counts():
         name: str
         size: int
 
-    kinds = [None, AgentOutputSchema(City), AgentOutputSchema(Town), AgentOutputSchema(City, strict_json_schema=False)]
+    kinds = [
+        None,
+        AgentOutputSchema(City),
+        AgentOutputSchema(Town),
+        AgentOutputSchema(City, strict_json_schema=False),
+    ]
     assert len({key_of(output_schema=kind) for kind in kinds}) == 4
     assert key_of(output_schema=AgentOutputSchema(str)) == key_of()
 
@@ -508,7 +540,12 @@ def test_the_output_that_is_wanted_counts():
         {"system_instructions": "Be long."},
         {"input": "Ho"},
         {"input": [{"role": "user", "content": "Hi"}]},
-        {"input": [{"role": "user", "content": "Hi"}, {"type": "function_call_output", "call_id": "1", "output": "2"}]},
+        {
+            "input": [
+                {"role": "user", "content": "Hi"},
+                {"type": "function_call_output", "call_id": "1", "output": "2"},
+            ]
+        },
         {"model": ScriptedModel([])},
         {"model_settings": ModelSettings(tool_choice=MCPToolChoice(server_label="s", name="n"))},
         {"model_settings": ModelSettings(tool_choice=MCPToolChoice(server_label="s", name="o"))},
@@ -553,7 +590,10 @@ async def test_at_the_wire_a_setting_counts_when_it_is_sent(name):
 
 
 @settings(max_examples=60)
-@given(st.lists(st.sampled_from(["fail", "cancel", "land", "none", "leave"]), min_size=1, max_size=25), st.integers(1, 12))
+@given(
+    st.lists(st.sampled_from(["fail", "cancel", "land", "none", "leave"]), min_size=1, max_size=25),
+    st.integers(1, 12),
+)
 def test_everybody_who_waits_gets_an_outcome(steps, many):
     async def main():
         flights = Flights()
@@ -564,7 +604,12 @@ def test_everybody_who_waits_gets_an_outcome(steps, many):
             taken = set()
             for step in [*steps, *(["fail"] * (2 * many))]:
                 for number, task in enumerate(tasks):
-                    if task.done() and not task.cancelled() and number not in taken and isinstance(task.result(), Lead):
+                    if (
+                        task.done()
+                        and not task.cancelled()
+                        and number not in taken
+                        and isinstance(task.result(), Lead)
+                    ):
                         taken.add(number)
                         leads.append(task.result())
                 waiting = [task for task in tasks if not task.done()]
@@ -576,11 +621,18 @@ def test_everybody_who_waits_gets_an_outcome(steps, many):
                         lead.failed(harmless=step == "cancel")
                     else:
                         lead.landed(b"x" if step == "land" else None)
-                assert not waiting or leads or len(flights)
                 await clock.settle()
+                heirs = [t for n, t in enumerate(tasks) if n not in taken and t.done() and not t.cancelled()]
+                asking = leads or any(isinstance(task.result(), Lead) for task in heirs)
+                assert asking or all(task.done() for task in tasks)
             for task in tasks:
                 assert task.done()
-                assert task.cancelled() or task.result() == b"x" or task.result() is ALONE or isinstance(task.result(), Lead)
+                assert (
+                    task.cancelled()
+                    or task.result() == b"x"
+                    or task.result() is ALONE
+                    or isinstance(task.result(), Lead)
+                )
         assert len(flights) == 0
 
     asyncio.run(main())

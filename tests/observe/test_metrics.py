@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import logging
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -339,7 +341,8 @@ async def test_agents_and_foreign_models_count_once(metrics, stream):
 
 async def test_who_watches_the_process_hears_of_every_client_once(metrics):
     upstream = Upstream()
-    with watch(metrics), watch(metrics):
+    with watch(metrics) as watching, watch(metrics):
+        assert repr(watching) == "Watching(Metrics)"
         await ask(upstream.client())
         await ask(upstream.client(policies=[Trace(to=[metrics])]))
         await ask(upstream.client(policies=Stack(Trace())))
@@ -422,6 +425,24 @@ def test_told_while_it_counts_it_waits_for_nobody():
     assert handled == [0, "first", "meanwhile", "while somebody reads", "last"]
 
 
+def test_a_child_process_counts_though_its_parent_was_counting():
+    code = """if True:
+        import os
+        from hanzo_agents.observe.inbox import Inbox
+        handled = []
+        inbox = Inbox(handled.append)
+        with inbox.settled():
+            child = os.fork()
+            if not child:
+                inbox.put("in the child")
+                with inbox.settled():
+                    os._exit(0 if handled == ["in the child"] else 1)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "0\n"
+
+
 def test_many_threads_lose_no_count(metrics):
     def work():
         for _ in range(500):
@@ -447,6 +468,7 @@ async def test_an_error_in_counting_harms_nobody(metrics, caplog):
 def test_serving_ends_when_told(metrics):
     first, second = metrics.serve(0), metrics.serve(0)
     assert first.port != second.port
+    assert repr(first) == f"MetricsServer('http://127.0.0.1:{first.port}/metrics')"
     first.close()
     first.close()
     with pytest.raises(urllib.error.URLError):
@@ -511,8 +533,6 @@ def test_many_processes_are_said_not_to_be_added_up(monkeypatch, caplog, tmp_pat
 
 
 def test_without_the_extra_it_says_what_to_type(monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "hanzo_agents.observe.exposition", None)
     with pytest.raises(ConfigError, match=r"pip install 'hanzo-agents-provider\[metrics\]'"):
         Metrics()

@@ -14,11 +14,33 @@ from agents.testing import ScriptedModel, assistant_message
 from calls import http_error, lost_connection
 from upstream import HELLO, KEY, URL, Upstream, completion, sse, status, text_chunks
 
-from hanzo_agents import Deadline, Fallback, Hanzo, Hedge, Retry, Stack, Target, Trace, track, wrap
+from hanzo_agents import (
+    Breaker,
+    Budget,
+    Cache,
+    Deadline,
+    Fallback,
+    Hanzo,
+    Hedge,
+    MemoryStore,
+    Price,
+    RateLimit,
+    Retry,
+    Stack,
+    Target,
+    Trace,
+    track,
+    wrap,
+)
 from hanzo_agents._kernel.loop_thread import loop_thread
 from hanzo_agents.testing.clock import FakeClock
 
 NO_JITTER = {"jitter": lambda: 0.5}
+PAID = {
+    "prices": dict.fromkeys(("m", "b", "ScriptedModel"), Price(input=0, output=100)),
+    "max_output": 1000,
+    "store": MemoryStore(),
+}
 
 
 class Observer:
@@ -47,8 +69,13 @@ def policies_of(name):
         "Fallback": ["fallback"],
         "Retry and Fallback": [Retry(attempts=2, **NO_JITTER), "fallback"],
         "all": [Trace(to=[Observer()]), Deadline(total=5), Retry(**NO_JITTER), "fallback"],
+        "Breaker": [Breaker(failure_threshold=2), Retry(**NO_JITTER), "fallback"],
+        "Budget": [Budget(per_call="0.25", **PAID), Retry(**NO_JITTER), "fallback"],
+        "Budget that is short": [Budget(daily="0.02", **PAID), Retry(**NO_JITTER), "fallback"],
+        "Cache": [Cache(), Retry(attempts=2, **NO_JITTER), "fallback"],
         "Hedge": ["hedge"],
         "Retry and Hedge": [Retry(**NO_JITTER), "hedge"],
+        "Retry and RateLimit": [Retry(**NO_JITTER), RateLimit(requests_per_minute=2, max_concurrent=1)],
         "none": [],
     }[name]
 
@@ -253,9 +280,14 @@ POLICIES = [
     "Retry",
     "Fallback",
     "Retry and Fallback",
+    "Breaker",
+    "Budget",
+    "Budget that is short",
+    "Cache",
     "Hedge",
     "Retry and Hedge",
     "all",
+    "Retry and RateLimit",
 ]
 
 

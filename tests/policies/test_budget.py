@@ -4,6 +4,7 @@ import asyncio
 import gc
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import openai
 import pytest
@@ -25,8 +26,13 @@ from hanzo_agents import (
 )
 from hanzo_agents._kernel.reply import Settled
 from hanzo_agents.errors import BudgetExceeded, Unaccountable
+from hanzo_agents.policies import tally
 from hanzo_agents.policies.budget import Budget
+from hanzo_agents.policies.leg import Leg
+from hanzo_agents.policies.reckoning import tokens_in
+from hanzo_agents.policies.run_budget import run_budget
 from hanzo_agents.stores import MemoryStore
+from hanzo_agents.stores.state_dir import state_dir
 from hanzo_agents.testing.clock import FakeClock
 
 
@@ -507,3 +513,58 @@ class TestThePlan:
         assert (decision.policy, decision.action) == ("Budget", action)
         assert call.journal.decisions == []
         assert policy.plan(call) == decision
+
+
+class TestSmallPrint:
+    def test_runs_that_were_quiet_for_longest_are_forgotten_unless_something_is_under_way(self, monkeypatch):
+        monkeypatch.setattr(tally, "MOST_RUNS", 2)
+        runs = tally.Tallies("per_run", usd("1"))
+        tally.reserve_in([busy := runs["busy"]], usd("0.1"))
+        quiet = runs["quiet"]
+        assert runs["busy"] is busy
+        assert runs["third"]
+        assert runs["quiet"] is not quiet
+        assert runs.get("busy") is busy
+        assert repr(busy) == "Tally(per_run, limit=1, spent=0, reserved=0.1)"
+
+    def test_a_file_is_as_large_as_its_data(self):
+        file = {"type": "file", "file": {"file_data": "x" * 30_000}}
+        reference = {"type": "input_file", "file_id": "f"}
+        view = PlainView(text="", messages=({"role": "user", "content": [file, reference]},))
+        assert tokens_in(view) == 8 + 10_000 + 2_000
+
+    def test_a_leg_ends_once(self):
+        book = budget(daily=1)._desk.book
+        leg = Leg(asks(), book=book, tallies=[account := tally.Tally("per_call", usd("1"))])
+        tally.reserve_in([account], usd("0.1"))
+        leg.amount = usd("0.1")
+        leg.settled(Settled(cost=Cost(usd("0.03"), "reported")))
+        leg.settled(Settled(cost=Cost(usd("0.03"), "reported")))
+        leg.give_back()
+        assert (account.spent, account.reserved) == (usd("0.03"), 0)
+
+    def test_the_plan_knows_what_a_run_has_left(self):
+        policy, call = budget(per_run="0.15"), asks()
+        call.journal.run = "r"
+        assert policy.plan(call).action == "reserves"
+        with run_budget("0.05"):
+            assert policy.plan(call).action == "refuses"
+
+    @pytest.mark.parametrize(
+        ("platform", "folder"),
+        [("darwin", "Library/Application Support"), ("win32", "AppData/Local"), ("linux", ".local/state")],
+    )
+    def test_state_is_where_the_platform_wants_it(self, monkeypatch, tmp_path, platform, folder):
+        for name in ("XDG_STATE_HOME", "LOCALAPPDATA"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr("sys.platform", platform)
+        monkeypatch.setattr(Path, "home", lambda: tmp_path)
+        assert state_dir() == tmp_path / folder / "hanzo-agents"
+
+    def test_a_user_without_a_home_must_say_where(self, monkeypatch):
+        def nowhere():
+            raise RuntimeError("no home")
+
+        monkeypatch.setattr(Path, "home", nowhere)
+        with pytest.raises(ConfigError, match="HANZO_STATE_DIR"):
+            state_dir()

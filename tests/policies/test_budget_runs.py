@@ -192,11 +192,8 @@ class TestTheBlock:
         @function_tool
         def ask_client() -> str:
             """Asks from a thread."""
-            asked.append(
-                Hanzo(router.base_url, "k", model="n").chat.completions.create(
-                    messages=[{"role": "user", "content": "inner"}], max_tokens=10
-                )
-            )
+            with Hanzo(router.base_url, "k", model="n") as client:
+                asked.append(client.chat.completions.create(messages=[{"role": "user", "content": "inner"}]))
             return "done"
 
         def reply(request):
@@ -285,3 +282,43 @@ class TestTheReckoning:
 def test_targets_of_other_policies_are_not_taken_for_a_budgets():
     assert budget(daily=1).to == ()
     assert budget(on_shortage=["mini"]).to == (Target("mini"),)
+
+
+class TestOnTheWire:
+    @pytest.mark.parametrize("stream", [False, True], ids=["value", "stream"])
+    async def test_what_bounds_the_spend_is_sent(self, stream):
+        with ScriptedRouter(["Hello."]) as router:
+            policy = budget(daily=1, max_output=700)
+            async with AsyncHanzo(router.base_url, "k", policies=[policy]) as client:
+                reply = await client.chat.completions.create(
+                    model="m", messages=[{"role": "user", "content": "é"}], stream=stream
+                )
+                if stream:
+                    async for _ in reply:
+                        pass
+        assert router.requests[0].field("max_completion_tokens") == 700
+        assert router.requests[0].messages == [{"role": "user", "content": "é"}]
+        page = policy._desk.book.page(make_call().clock.wall())
+        (balance, _) = await policy.store.ledger.balances([a.name for a in page.accounts], clock=make_call().clock)
+        assert 0 < balance.spent < usd("0.01")
+        assert balance.reserved == 0
+
+    async def test_a_stream_that_is_left_is_paid_as_far_as_it_came(self):
+        with ScriptedRouter([answers.text("Hello. " * 200, usage=None)]) as router:
+            policy = budget(daily=1)
+            async with AsyncHanzo(router.base_url, "k", policies=[policy]) as client:
+                with run_budget() as run:
+                    stream = await client.chat.completions.create(
+                        model="m", messages=[{"role": "user", "content": "x"}], stream=True, max_tokens=1000
+                    )
+                    assert run.reserved == usd("0.1")
+                    await stream.close()
+        assert run.reserved == 0
+        assert 0 < run.spent < usd("0.1")
+
+    async def test_embeddings_by_numbers_are_not_free(self):
+        prices = {"e": Price(input=1000, output=0)}
+        with ScriptedRouter([]) as router:
+            async with AsyncHanzo(router.base_url, "k", policies=[budget(daily="0.002", prices=prices)]) as client:
+                with pytest.raises(BudgetExceeded):
+                    await client.embeddings.create(model="e", input=[1, 2, 3])

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import logging
+import time
 from decimal import Decimal
 
 import httpx2
@@ -27,9 +28,14 @@ from upstream import (
     value,
 )
 
-from hanzo_agents import Cache, ConfigError, Fallback, Retry, Stack, Target, track
+from hanzo_agents import Cache, ConfigError, Fallback, Hanzo, Retry, Stack, Target, track
+from hanzo_agents._kernel.keeping import Kept, Question
+from hanzo_agents._kernel.reply import Reply
+from hanzo_agents._kernel.tap import Tap
+from hanzo_agents._wire.keeping import follow
 from hanzo_agents.stores import MemoryStore, SQLiteStore
 from hanzo_agents.testing.clock import FakeClock
+from hanzo_agents.testing.scripted import ScriptedRouter
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 
@@ -533,6 +539,15 @@ class TestWhoAnswered:
             await ask(client)
         assert upstream.hits == 4
 
+    async def test_inside_a_chain_every_endpoint_has_its_own_answers(self):
+        upstream, cache = Upstream(status(500), completion("b"), status(500), completion("c")), Cache()
+        for host, key in (("b", "k"), ("c", "k"), ("b", "l")):
+            upstream.requests.clear()
+            upstream.replies = [status(500), completion(host + key)]
+            chain = Fallback(to=[Target("m", f"https://{host}.test/v1", key)])
+            client = upstream.client(policies=Stack(chain, cache))
+            assert (await ask(client)).choices[0].message.content == host + key
+
 
 class TestWhose:
     """Endpoints, keys and tenants."""
@@ -825,21 +840,101 @@ class TestTheStoreIsAway:
 
     async def test_a_store_that_takes_nothing(self, tmp_path, caplog):
         store = SQLiteStore(tmp_path / "cache.db")
-        upstream, cache, client = client_of(cache=Cache(store=store))
+        upstream, cache, client = client_of(
+            completion("before"), completion("x" * 100_000), cache=Cache(store=store)
+        )
         await ask(client, "before")
 
-        def full(connection):
-            connection.execute("PRAGMA max_page_count = 1")
+        def pages(most):
+            def work(connection):
+                connection.execute(f"PRAGMA max_page_count = {most}")
 
-        await store.submit(full, what="filling the disk")
-        with caplog.at_level(logging.WARNING, "hanzo_agents"):
+            return store.submit(work, what="making the disk smaller")
+
+        with FakeClock() as clock, caplog.at_level(logging.INFO, "hanzo_agents"):
+            clock.advance(time.time() - clock.wall())
+            await pages(1)  # no more than there are
             for number in range(5):
-                await ask(client, f"{number}" * 100_000)
-            await ask(client, "before")
-        assert upstream.hits == 6
+                assert len((await ask(client, str(number))).choices[0].message.content) == 100_000
+            assert (await ask(client, "before")).choices[0].message.content == "before"
+            assert upstream.hits == 6
+            assert [r.levelname for r in caplog.records] == ["WARNING"]
+            await pages(1 << 30)
+            clock.advance(31)
+            for _ in range(2):
+                await ask(client, "after")
+        assert upstream.hits == 7
+        assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
+        assert cache.stats().hits == 2
         store.close()
-        assert len([r for r in caplog.records if r.name == "hanzo_agents"]) <= 1
-        assert cache.stats().hits == 1
+
+
+class TestWhatCannotBeHeard:
+    """An answer that cannot be kept is an answer all the same."""
+
+    async def answered(self, reply, listen):
+        class Codec:
+            def question(self, call):
+                return Question(b"asked", b"secret")
+
+            async def reply(self, call, body, attempt):
+                raise KeyError("no answer")
+
+        Codec.listen = listen
+        cache, inner = Cache(), Inner(reply)
+        for _ in range(2):
+            assert (await cache(make_call(codec=Codec()), inner)).value == "answer"
+        assert len(inner.calls) == 2
+        return cache.stats()
+
+    async def test_a_codec_that_fails(self, caplog):
+        def listen(*_):
+            raise RuntimeError("broken")
+
+        stats = await self.answered("answer", listen)
+        assert stats.kept == 0
+        assert "could not be kept" in caplog.text
+
+    async def test_what_cannot_be_read_again(self):
+        def listen(_self, call, reply, heard, moved):
+            heard(Kept(b"{}"), reply.settled)
+
+        stats = await self.answered("answer", listen)
+        assert (stats.kept, stats.dropped) == (2, 1)
+
+    async def test_a_stream_that_shows_nothing(self):
+        heard = []
+        follow(Reply("stream"), print, lambda: None, lambda kept, end: heard.append(kept), lambda: None)
+        assert heard == ["its stream cannot be listened to"]
+
+    async def test_a_stream_of_an_odd_shape(self):
+        heard, tap = [], Tap()
+        reply = Reply("stream", tap=lambda hear: tap.open(["held"], hear))
+        follow(
+            reply, lambda event: event.choices, lambda: None, lambda kept, end: heard.append(kept), lambda: None
+        )
+        assert heard == ["it does not have the shape of an answer"]
+
+    def test_several_may_listen(self):
+        first, second, tap = [], [], Tap()
+        tap.show(["nobody"])
+        tap.open(["held"], first.append)
+        tap.show(["one"])
+        tap.open([], second.append)
+        tap.show(["two"])
+        assert (first, second) == (["held", "one", "two"], ["two"])
+
+
+async def test_it_can_be_explained():
+    upstream, cache, client = client_of()
+    await ask(client)
+    stats = cache.stats()
+    plan = str(await client.explain(messages=[HELLO]))
+    assert "for an answer to the same question in this process" in plan
+    plan = str(await client.explain(messages=[HELLO], temperature=1))
+    assert "the call asks for a temperature of 1" in plan
+    assert upstream.hits == 1
+    assert cache.stats() == stats
 
 
 @pytest.mark.parametrize(
@@ -896,6 +991,29 @@ async def test_a_hit_needs_no_upstream():
     upstream.replies = [httpx2.ConnectError("no network")]
     assert (await ask(client)).choices[0].message.content == "Hello!"
     assert cache.stats().hits == 1
+
+
+def test_the_synchronous_client():
+    with ScriptedRouter(["Hi"]) as router:
+        client = Hanzo(router.base_url, "k", model="m", policies=[Cache()])
+        for _ in range(2):
+            answer = client.chat.completions.create(messages=[HELLO])
+            assert answer.choices[0].message.content == "Hi"
+        chunks = list(client.chat.completions.create(messages=[HELLO], stream=True))
+        assert "".join(c.choices[0].delta.content or "" for c in chunks) == "Hi"
+        raw = client.chat.completions.with_raw_response.create(messages=[HELLO])
+        assert raw.parse().choices[0].message.content == "Hi"
+        assert raw.headers["x-hanzo-cache"] == "hit"
+        assert len(router.requests) == 1
+        client.close()
+
+
+def test_one_client_in_many_loops():
+    upstream, cache, client = client_of()
+    for _ in range(4):
+        assert asyncio.run(ask(client)).choices[0].message.content == "Hello!"
+    assert cache.stats().hits == 3
+    assert upstream.hits == 1
 
 
 async def test_it_may_stand_alone():

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import random
 import threading
 import time
 
@@ -247,6 +248,44 @@ async def test_a_leader_that_is_late_hands_over():
             await first
         assert (await second).choices[0].message.content == "Hi"
         assert upstream.hits == 2
+
+
+async def test_a_storm_of_cancellations_leaves_nothing_behind():
+    chance = random.Random(7)
+
+    async def answer(_request):
+        for _ in range(chance.randrange(30)):
+            await asyncio.sleep(0)
+        return chance.choice(
+            [status(500), httpx2.Response(200, json=completion("Hi")), sse(*text_chunks("H", "i"))]
+        )
+
+    upstream, cache = Upstream(answer), Cache(ttl=0.001)
+    client = client_of(upstream, cache)
+
+    async def one(number):
+        got = await ask(client, stream=number % 3 == 0, seed=number % 4)
+        if number % 3 == 0:
+            async with got:
+                await anext(got)
+                if number % 2:
+                    await text_of(got)
+
+    async def cancel(task):
+        task.cancel()
+        if chance.random() < 0.3:
+            await asyncio.sleep(0)
+            task.cancel()
+        await settle(chance.randrange(5))
+
+    tasks = [asyncio.create_task(one(number)) for number in range(300)]
+    while any(not task.done() for task in tasks):
+        await cancel(chance.choice(tasks))
+    await asyncio.gather(*tasks, return_exceptions=True)
+    del tasks
+    gc.collect()
+    await settle()
+    assert len(cache._shelf.entries.flights) == 0
 
 
 class TestStreamsUnderWay:

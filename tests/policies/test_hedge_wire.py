@@ -96,7 +96,7 @@ async def test_the_caller_leaves_and_everything_is_given_back():
 async def test_an_open_breaker_of_the_second_target_gets_no_leg():
     with FakeClock(auto=True), track() as journals:
         policies = full_stack()
-        policies[2].isolate("quick", at=URL)
+        await policies[2].open("quick", at=URL)
         router = Router(stream=False, slow=late)
         assert await ask(router.client(policies=policies)) == "slow"
         assert [body["model"] for body in router.bodies] == ["slow"]

@@ -234,6 +234,17 @@ async def test_a_call_counts_what_it_took(inner, requests, tokens):
         assert (state.requests, state.tokens, state.under_way) == (requests, tokens, 0)
 
 
+async def test_what_a_failed_attempt_took_is_known_where_the_upstream_said_so():
+    async def cut(call):
+        call.begin(Attempt(1, "m", 0.0, usage=Usage(30, 20)))
+        raise InvalidResponse("cut", status_code=200)
+
+    policy = RateLimit(tokens_per_minute=10_000)
+    with FakeClock():
+        await asyncio.gather(policy(asking(100), cut), return_exceptions=True)
+        assert policy.state("m").tokens == 50
+
+
 async def test_a_stream_is_under_way_until_its_end():
     policy, script = RateLimit(max_concurrent=1), Script([("a", True), ("b", True)])
     with FakeClock() as clock:
@@ -608,6 +619,25 @@ async def test_a_429_halves_the_pace_and_time_brings_it_back():
             state = policy.state("m")
             seen.append((state.requests_per_minute, state.max_concurrent))
         assert seen == [(60, 7), (70, 8), (80, 9), (90, 10), (100, 10), (100, 10)]
+
+
+@pytest.mark.parametrize("error", [http_error(500), http_error(503, retry_after="30"), lost_connection()])
+async def test_other_failures_do_not_slow_anything_down(error):
+    policy = RateLimit(requests_per_minute=100)
+    with FakeClock():
+        await asyncio.gather(policy(make_call(), Upstream(error)), return_exceptions=True)
+        state = policy.state("m")
+        assert (state.requests_per_minute, state.held_for) == (100, 0)
+
+
+async def test_what_is_at_rest_is_forgotten_when_there_are_many_targets():
+    policy, inner = RateLimit(requests_per_minute=100), Upstream(http_error(429), "answer")
+    with FakeClock():
+        await asyncio.gather(policy(make_call("refused"), inner), return_exceptions=True)
+        for n in range(1000):
+            await policy(make_call(f"{n}"), inner)
+        assert len(policy._paces) < 600
+        assert policy.state("refused").requests_per_minute == 50
 
 
 async def test_calls_refused_together_cut_once():

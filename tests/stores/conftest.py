@@ -58,7 +58,8 @@ class Server:
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def thaw(self):
-        os.kill(self.process.pid, signal.SIGCONT)
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGCONT)
 
 
 @pytest.fixture(scope="session")

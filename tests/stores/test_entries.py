@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK
+from hanzo_agents.stores import SQLiteStore
 from hanzo_agents.stores.entries import Bounds
 from hanzo_agents.testing.clock import FakeClock
 
@@ -185,3 +186,13 @@ async def test_threads_and_loops_share_entries(entries):
     for thread in threads:
         thread.join()
     assert found == [True] * 200
+
+
+async def test_the_file_is_for_its_owner_alone(tmp_path):
+    store = SQLiteStore(tmp_path / "folder" / "cache.db")
+    await put(store.entries, KEY, b"answer", SYSTEM_CLOCK)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "folder").iterdir()}
+    store.close()
+    assert modes
+    assert set(modes.values()) == {0o600}
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o700

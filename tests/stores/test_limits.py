@@ -329,6 +329,25 @@ async def test_an_ask_that_arrives_after_it_was_withdrawn_takes_nothing(redis_ur
     store.close()
 
 
+@pytest.mark.parametrize("store", ["memory"], indirect=True)
+async def test_time_never_runs_backwards_in_a_lane(lane):
+    """Calls under two clocks of two tests, say."""
+    lane = lane(requests_limit=1)
+    assert await lane.admitted("a")
+    lane.clock = FakeClock(start=0.0)
+    turn = await lane.ask("b")
+    assert (turn.state, turn.wait) == ("queued", pytest.approx(60))
+
+
+async def test_ends_of_calls_that_nobody_knows_change_nothing(lane):
+    lane = lane(requests_limit=1)
+    await lane.settle("unknown", 5)
+    await lane.withdraw("unknown")
+    assert await lane.admitted("a")
+    await lane.settle("unknown", 5)
+    assert await lane.standing == Standing(1, 0, 1, 0)
+
+
 def test_idle_lanes_in_memory_are_dropped():
     from hanzo_agents.stores.limits.memory import FEW_LANES, MemoryLimits
 

@@ -47,22 +47,31 @@ def open_store(where):
 async def through_the_lane(where, speed, until):
     """One process: one call after the other, until a time. When each was admitted, and its tokens."""
     store, clock, admitted = open_store(where), Quick(speed), []
+    counting = SYSTEM_CLOCK if where.startswith("redis") else clock
     while clock.now() < until:
         op, tokens = new_op(), 1 + len(admitted) % 7
         turn = Turn("queued")
         while turn.state == "queued" and clock.now() < until:
             need = Need(tokens, 20, 60, 4, 100, math.inf, 0.0)
-            turn = await store.limits.ask("lane", op, need, clock=clock)
+            turn = await store.limits.ask("lane", op, need, clock=counting)
             await clock.sleep(min(turn.delay, 1.0))
         if turn.state == "admitted":
             admitted.append((turn.at, tokens))
-        await store.limits.settle("lane", op, None, clock=clock)
+        await store.limits.settle("lane", op, None, clock=counting)
     store.close()
     return admitted
 
 
+def quicken_the_server(speed):
+    """Have the scripts see a server whose time runs fast: its own time is what counts, and no client's."""
+    from hanzo_agents.stores import redis
+
+    redis._NOW += f"now = (now % 1000000) * {speed}\n"
+
+
 def herd(where, speed, results):
     """A process that has everything imported, and becomes eight."""
+    quicken_the_server(speed)
     open_store(where).close()
     until = Quick(speed).now() + 3 * PERIOD
     for number in range(PROCESSES):
@@ -88,6 +97,22 @@ def hold_slots(where, speed, told):
     Path(told).touch()
     time.sleep(60)
     store.close()
+
+
+def forks(where):
+    """A process with a call under way, whose child makes calls of its own."""
+
+    async def one_call(store, op):
+        return await store.limits.ask("lane", op, Need(0, None, None, 4, 9, 0, 0.0), clock=SYSTEM_CLOCK)
+
+    store = open_store(where)
+    assert asyncio.run(one_call(store, "parent")).state == "admitted"
+    child = os.fork()
+    assert asyncio.run(one_call(store, "child" if child == 0 else "another")).state == "admitted"
+    assert len(store.limits._leases) == (1 if child == 0 else 2)
+    store.close()
+    if child:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def start(function, *args):
@@ -264,6 +289,27 @@ async def test_a_share_of_the_limit_goes_on_while_redis_is_away(own_redis, caplo
     store.close()
 
 
+async def test_calls_wait_for_their_turn_in_the_share_too(tmp_path):
+    (tmp_path / "folder").write_text("in the way")
+    store = SQLiteStore(tmp_path / "folder" / "state.db")
+    policy = RateLimit(max_concurrent=4, store=store)
+    inside = []
+
+    async def slow(call):
+        inside.append(call)
+        assert len(inside) == 1
+        await asyncio.sleep(0.01)
+        inside.remove(call)
+        return await Inner()(call)
+
+    await asyncio.wait_for(asyncio.gather(*(policy(make_call(), slow) for _ in range(5))), SOON)
+    store.close()
+
+
+def test_a_child_that_forks_does_not_keep_its_parents_calls_alive(tmp_path):
+    assert start("forks", str(tmp_path / "state.db")).wait(60) == 0
+
+
 async def test_a_redis_that_hangs_holds_no_call_up_for_long(own_redis):
     store = RedisStore(own_redis.url, timeout=0.1, retry_in=60)
     policy = RateLimit(max_concurrent=4, store=store, local_share=1.0)
@@ -299,6 +345,7 @@ async def test_who_waits_when_the_store_goes_away_goes_on_waiting_here(own_redis
     await asyncio.wait_for(second, SOON)
     leave.set()
     await first
+    own_redis.start()
     store.close()
 
 

@@ -19,6 +19,7 @@ from hanzo_agents import (
     AllProvidersFailed,
     AsyncHanzo,
     Attempt,
+    Batch,
     Call,
     ConfigError,
     Cost,
@@ -39,10 +40,17 @@ from hanzo_agents import (
     HanzoResponse,
     InvalidResponse,
     Journal,
+    LimitState,
+    Log,
+    Metrics,
     Observer,
+    OpenTelemetry,
     Plan,
     Policy,
     PolicyModel,
+    RateLimit,
+    RateLimited,
+    RateLimitedProvider,
     Refused,
     Reply,
     Retry,
@@ -55,12 +63,14 @@ from hanzo_agents import (
     Target,
     Trace,
     Usage,
+    Watching,
     errors,
     get_hanzo_provider,
     get_provider,
     substitutable,
     track,
     transient,
+    watch,
     wrap,
 )
 from hanzo_agents._wire.stream import HanzoChatStream
@@ -230,6 +240,12 @@ def synchronous(messages: list[ChatCompletionMessageParam]) -> None:
         assert_type([model.id for model in client.models.list()], list[str])
         assert_type(client.with_options(max_retries=0, timeout=3), Hanzo)
         assert_type(client.explain(messages=messages), Plan)
+        batch = client.chat.completions.batch_create(
+            [messages, {"role": "user", "content": "Hi"}], max_concurrent=3
+        )
+        assert_type(batch, Batch[HanzoChatCompletion])
+        assert_type([reply.id for reply in batch], list[str])
+        assert_type(batch.errors, dict[int, Exception])
         create(messages=messages, temprature=1)  # type: ignore[call-overload] # pyright: ignore[reportCallIssue]
     Hanzo(tmeout=3)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     assert_type(Hanzo.local(model="smollm2"), Hanzo)
@@ -389,3 +405,28 @@ def settings() -> dict[str, Any]:
     assert_type(found.api_key, SecretStr)
     assert_type(found.model, str | None)
     return found.model_dump()
+
+
+def watched() -> None:
+    metrics = Metrics(None, max_names=50, buckets=[0.1, 1, 10])
+    with watch(metrics) as watching, metrics.serve(9090, host="0.0.0.0") as server:
+        assert_type(watching, Watching)
+        assert_type(server.url, str)
+    watch(Log()).stop()
+    Trace(to=[OpenTelemetry(), Log(), metrics])
+    metrics.close()
+    watch(object())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def limited(any_provider: ModelProvider) -> None:
+    limit = RateLimit(requests_per_minute=60, tokens_per_minute=90_000, key=lambda call: call.view.operation)
+    assert_type(limit.state("m", name="chat"), LimitState)
+    provider = RateLimitedProvider(any_provider, requests_per_minute=60, max_concurrent=10)
+    assert_type(provider.limit, RateLimit)
+    served: ModelProvider = provider
+    use(served)
+    try:
+        use(limit)
+    except RateLimited as error:
+        assert_type(error.retry_after, float | None)
+    RateLimit(requests_per_minute="60")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]

@@ -8,7 +8,7 @@ import warnings
 import pytest
 from agents import Agent, RunConfig, Runner
 
-from hanzo_agents import AsyncHanzo, HanzoModelProvider
+from hanzo_agents import AsyncHanzo, Hanzo, HanzoModelProvider
 from hanzo_agents._wire.transport import LoopLocalTransport, is_loopback
 from hanzo_agents.testing.scripted import ScriptedRouter
 
@@ -54,6 +54,32 @@ def test_five_event_loops_one_after_the_other(client, router):
 
     without_warnings(work)
     assert len(router.requests) == 5
+
+
+async def test_a_client_that_is_dropped_lets_its_connections_go(router):
+    """Also when the collector finds it, and them, long after: in a loop that goes on nobody else closes them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dropped = AsyncHanzo(router.base_url, "key-0123456789", model="m")
+        await ask(dropped)
+        del dropped
+        gc.collect()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        gc.collect()
+    await router.until(lambda: router.open_connections == 0)
+
+
+def test_so_does_a_synchronous_one(router):
+    def work():
+        client = Hanzo(router.base_url, "key-0123456789", model="m")
+        client.chat.completions.create(messages=HELLO)
+        client.chat.completions.create(messages=HELLO)
+        del client
+        gc.collect()
+
+    without_warnings(work)
+    asyncio.run(router.until(lambda: router.open_connections == 0))
 
 
 def test_runs_one_after_the_other_on_one_thread(router):

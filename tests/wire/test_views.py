@@ -1,5 +1,6 @@
 """What policies may know of a request, whichever dialect it is in, and how it is changed for another target."""
 
+import json
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from hanzo_agents import Attempt, Usage
 from hanzo_agents._agents.view import ModelView
 from hanzo_agents._wire.chat import CHAT, takes_reasoning_settings
+from hanzo_agents._wire.compose import ENCODER
 from hanzo_agents._wire.embeddings import EMBEDDINGS
 from hanzo_agents._wire.facts import estimate_tokens, note_headers, note_usage, usage_of
 from hanzo_agents._wire.responses import RESPONSES
@@ -239,3 +241,38 @@ def test_a_price_that_is_none_is_no_price(price):
     attempt = Attempt(1, "m", 0.0)
     note_usage(attempt, Usage(1, 2), SimpleNamespace(cost=price))
     assert attempt.cost.amount is None
+
+
+def test_what_a_model_is_told_counts_as_text_tools_and_schemas_too():
+    schema = {"type": "object", "properties": {"city_of_the_answer": {"type": "string"}}}
+    answer = {"type": "json_schema", "json_schema": {"name": "city", "schema": schema}}
+    chat = CHAT.view({"model": "m", "messages": [], "response_format": answer})
+    responses = RESPONSES.view({"model": "m", "input": [], "text": {"format": {**answer, "schema": schema}}})
+    assert "city_of_the_answer" in chat.text
+    assert "city_of_the_answer" in responses.text
+
+
+def test_how_many_answers_and_which_tokens_are_asked_for():
+    assert CHAT.view({"messages": [], "n": 3}).choices == 3
+    assert [CHAT.view({"messages": [], "n": n}).choices for n in (None, 0, -1, "2", True)] == [1] * 5
+    assert RESPONSES.view({"input": "x"}).choices == 1
+    assert EMBEDDINGS.view({"input": [1, 2, 3]}).given_tokens == 3
+    assert EMBEDDINGS.view({"input": [[1, 2, 3], [4]]}).given_tokens == 4
+    assert EMBEDDINGS.view({"input": ["a", "b"]}).given_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        (CHAT, {"model": "m", "messages": [{"role": "user", "content": "é"}]}),
+        (CHAT, {"model": "m", "messages": [], "max_tokens": 9}),
+        (CHAT, {"model": "m", "messages": [], "max_completion_tokens": None}),
+        (RESPONSES, {"model": "m", "input": "x"}),
+    ],
+)
+def test_a_limit_is_put_into_the_bytes_that_are_there(dialect, body):
+    content = ENCODER.encode(body).encode()
+    limited = dialect.view(body, content).with_max_output(5)
+    assert limited.content is None or json.loads(limited.content) == limited.body
+    assert (limited.content is None) == ("max_tokens" in body or "max_completion_tokens" in body)
+    assert dialect.view(body).with_max_output(5).content is None

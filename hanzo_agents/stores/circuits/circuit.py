@@ -196,7 +196,7 @@ class Circuit:
     def _tripped(self, rules: Rules) -> str:
         """Why the circuit must open, empty when it need not."""
         if rules.failures is not None and self.failures >= rules.failures:
-            return f"{self.failures} failures in a row"
+            return f"{self.failures} failure{'s' if self.failures > 1 else ''} in a row"
         if rules.rate is None:
             return ""
         calls, failed = self._totals(float("-inf"))

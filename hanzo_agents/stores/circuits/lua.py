@@ -190,7 +190,8 @@ if rules.rate then
 end
 if failed == 0 then return done() end
 if rules.failures and c.failures >= rules.failures then
-  return done(open(rules.rest, string.format('%d failures in a row', c.failures)))
+  local plural = c.failures > 1 and 's' or ''
+  return done(open(rules.rest, string.format('%d failure%s in a row', c.failures, plural)))
 end
 if rules.rate then
   local calls, bad = totals(-math.huge)

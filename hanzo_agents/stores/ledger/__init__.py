@@ -75,9 +75,9 @@ class Account:
         object.__setattr__(self, "limit_units", None if self.limit is None else to_units(self.limit))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Balance:
-    """What an account holds."""
+    """What an account holds. Not changed once it is made."""
 
     name: str
     spent_units: int = 0
@@ -113,9 +113,9 @@ class Shortage:
         return self.account.limit_units - self.held.spent_units - self.held.reserved_units
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Facts:
-    """What an amount was for, as far as is known.
+    """What an amount was for, as far as is known. Not changed once it is made; two are made for every call.
 
     Attributes:
         day: the calendar day it is shown under, as "2026-03-29".

@@ -123,7 +123,7 @@ class MemoryLedger:
             if known is not _SETTLED:
                 wall = clock.wall()
                 self._undo(known, wall)
-                self._book(_Op("reserved", units, accounts, facts), wall)
+                self._book(_Op("settled", units, accounts, facts), wall)
                 self._books.ops[op] = _SETTLED
                 self._finished.append((now + REMEMBERED, op))
                 self._tidy(facts.day, wall)

@@ -17,7 +17,7 @@ from hanzo_agents.policies.desk import Desk, Rung, Terms
 from hanzo_agents.policies.foresight import foresee
 from hanzo_agents.policies.reckoning import dollars
 from hanzo_agents.policies.windows import Calendar
-from hanzo_agents.prices import checked_table
+from hanzo_agents.prices import checked_table, over
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call, Send

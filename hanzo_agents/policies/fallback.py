@@ -143,8 +143,9 @@ async def _in_its_share(call: Call, send: Send, *, left: int) -> Reply:
     share = max(remaining, 0.0) / left
     until = call.clock.now() + share
     try:
+        # Those below know of it too: a call cut off at its deadline is the target's fault, one given up is not.
         async with call.clock.timeout_at(until):
-            return await send(call)
+            return await send(call.within(until))
     except TimeoutError:
         if call.clock.now() < until:
             raise

@@ -7,7 +7,16 @@ from decimal import Decimal
 import pytest
 from calls import Inner, PlainView, Script, http_error, make_call, read
 
-from hanzo_agents import AllProvidersFailed, ConfigError, DeadlineExceeded, Fallback, InvalidResponse, Target
+from hanzo_agents import (
+    AllProvidersFailed,
+    Breaker,
+    ConfigError,
+    DeadlineExceeded,
+    Fallback,
+    InvalidResponse,
+    Stack,
+    Target,
+)
 from hanzo_agents._kernel.verdict import is_final
 from hanzo_agents.errors import BudgetExceeded, CircuitOpen, Unsupported
 from hanzo_agents.testing.clock import FakeClock
@@ -157,6 +166,17 @@ async def test_a_target_that_hangs_leaves_the_others_their_share_of_the_deadline
     assert inner.targets == ["m", "b", "c"]
     assert times == [(0, 0), (5, 1), (10, 2), (15, 2)]
     assert [(d.policy, d.action) for d in call.journal.decisions] == [("Fallback", "moves on")] * 2
+
+
+async def test_a_target_that_hangs_for_its_share_opens_its_breaker():
+    breaker = Breaker(failure_threshold=1)
+    stack = Stack(Fallback(to=["b"]), breaker).bind(Inner(hang, "answer", "answer"))
+    with FakeClock() as clock:
+        call = make_call(deadline=30)
+        task = asyncio.create_task(stack(call))
+        await clock.run_for(15)
+        assert (await task).value == "answer"
+        assert breaker.state(call.target).state == "open"
 
 
 async def test_the_last_target_has_all_the_time_that_is_left():

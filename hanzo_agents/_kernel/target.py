@@ -28,6 +28,7 @@ class Target:
             call that needs one passes the target by.
         context_window: tokens the model takes, input and output together, when known.
         label: how traces and errors call the target; the model's name by default.
+        provider: who answers there ("local", "openai"), where the address does not tell.
     """
 
     model: Any
@@ -37,6 +38,7 @@ class Target:
     lacks: frozenset[str]
     context_window: int | None
     label: str | None
+    provider: str | None
 
     def __init__(  # noqa: PLR0917 - in the order in which they are named above
         self,
@@ -47,6 +49,7 @@ class Target:
         lacks: Iterable[str] = frozenset(),
         context_window: int | None = None,
         label: str | None = None,
+        provider: str | None = None,
     ) -> None:
         """Refuse what cannot be a target.
 
@@ -55,7 +58,7 @@ class Target:
         """
         given = {
             "model": model, "base_url": base_url, "api_key": api_key, "headers": headers, "lacks": lacks,
-            "context_window": context_window, "label": label,
+            "context_window": context_window, "label": label, "provider": provider,
         }  # fmt: skip
         try:
             _check(**given)
@@ -107,14 +110,23 @@ class Target:
 
 
 def _check(
-    *, model: Any, base_url: Any, api_key: Any, headers: Any, lacks: Any, context_window: Any, label: Any
+    *,
+    model: Any,
+    base_url: Any,
+    api_key: Any,
+    headers: Any,
+    lacks: Any,
+    context_window: Any,
+    label: Any,
+    provider: Any,
 ) -> None:
     if (base_url is None) != (api_key is None):
         raise ConfigError(
             "Target: base_url and api_key go together, so that a key never reaches another endpoint; "
             f"got only {'api_key' if base_url is None else 'base_url'}"
         )
-    for name, value in (("base_url", base_url), ("api_key", api_key), ("label", label)):
+    texts = (("base_url", base_url), ("api_key", api_key), ("label", label), ("provider", provider))
+    for name, value in texts:
         if value is not None and not isinstance(value, str):
             raise ConfigError(f"Target.{name}: expected a string, got {type(value).__name__}")
     _check_model(model)

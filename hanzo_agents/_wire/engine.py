@@ -68,7 +68,7 @@ class Engine:
         self._address = str(client.base_url)
         self._limit = limit
         self._sibling = sibling
-        self._away: dict[tuple[str, str, Any], Endpoint] = {}
+        self._away: dict[tuple[str, str, Any, str | None], Endpoint] = {}
         self._targets: dict[str, Target] = {}
         self.prices: Prices = EndpointPrices(learned, self._home, self._endpoint)
         self._service = stack.bind(self._send)
@@ -124,10 +124,10 @@ class Engine:
     def _endpoint(self, target: Target) -> Endpoint:
         assert target.base_url is not None
         assert target.api_key is not None
-        key = (target.base_url, target.api_key, tuple((target.headers or {}).items()))
+        key = (target.base_url, target.api_key, tuple((target.headers or {}).items()), target.provider)
         endpoint = self._away.get(key)
         if endpoint is None:
-            endpoint = self._away[key] = Endpoint(self._sibling(target), self._limit)
+            endpoint = self._away[key] = Endpoint(self._sibling(target), self._limit, provider=target.provider)
         return endpoint
 
     def _target(self, model: str) -> Target:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from hanzo_agents.errors import ConfigError
 from hanzo_agents.observe import outcomes
 from hanzo_agents.observe.names import error_name, plain
 
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Log"]
 
-_calls = logging.getLogger("hanzo_agents.calls")
-_attempts = logging.getLogger("hanzo_agents.attempts")
-_decisions = logging.getLogger("hanzo_agents.decisions")
+_package = logging.getLogger("hanzo_agents")
 
 _GRAVE = frozenset({"error", "broken", "refused"})
 _GRAVE_ACTIONS = frozenset({"gave up", "gives up", "makes do", "moves on", "overdrawn", "refuses"})
@@ -27,14 +26,39 @@ _GRAVE_ACTIONS = frozenset({"gave up", "gives up", "makes do", "moves on", "over
 class Log:
     """Writes to `logging`: one line for each decision and each settled call, and at DEBUG for each request.
 
-    The loggers are `hanzo_agents.calls`, `.attempts` and `.decisions`. A call that failed or was refused, and a
-    decision by which it gets less than was asked for, are warnings; calls that went well, and other decisions, are
-    INFO. The fields of a line are attributes of its record too, all named `hanzo_...`.
+    The loggers are `calls`, `attempts` and `decisions` below the one that is given. A call that failed or was
+    refused, and a decision by which it gets less than was asked for, are warnings; calls that went well, and other
+    decisions, are INFO. The fields of a line are attributes of its record too, all named `hanzo_...`.
 
     Lines hold names, figures and the classes of errors, never what errors say: that may quote a prompt. Prompts,
     answers and keys are not known here, so the Agents SDK's `OPENAI_AGENTS_DONT_LOG_MODEL_DATA` and
     `OPENAI_AGENTS_DONT_LOG_TOOL_DATA` have nothing to withhold.
+
+    Args:
+        logger: a logger or its name; `hanzo_agents` by default.
+        calls, attempts, decisions: which lines are written; all by default.
+
+    Raises:
+        ConfigError: an argument is wrong.
     """
+
+    def __init__(
+        self,
+        logger: logging.Logger | str | None = None,
+        *,
+        calls: bool = True,
+        attempts: bool = True,
+        decisions: bool = True,
+    ) -> None:
+        for name, value in (("calls", calls), ("attempts", attempts), ("decisions", decisions)):
+            if not isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigError(f"Log.{name}: expected True or False, got {value!r}")
+        root = logging.getLogger(logger) if isinstance(logger, str) else logger or _package
+        if not isinstance(root, logging.Logger):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"Log.logger: expected a logging.Logger or its name, got {type(root).__name__}")
+        self._calls = root.getChild("calls") if calls else None
+        self._attempts = root.getChild("attempts") if attempts else None
+        self._decisions = root.getChild("decisions") if decisions else None
 
     def attempt_started(self, journal: Journal, attempt: Attempt) -> None:
         """Nothing to say yet."""
@@ -43,7 +67,7 @@ class Log:
         """Say what came of a request."""
         outcome = outcomes.of_attempt(attempt)
         level = logging.INFO if outcome in {"error", "broken"} else logging.DEBUG
-        if not _attempts.isEnabledFor(level):
+        if self._attempts is None or not self._attempts.isEnabledFor(level):
             return
         took = _seconds(attempt.started, attempt.ended)
         text = (
@@ -51,12 +75,12 @@ class Log:
             f"{_after(took)}{_took(attempt.usage, attempt.cost)}"
         )
         fields = {"outcome": outcome, "attempt": attempt.number, "seconds": took, **_facts(attempt)}
-        _write(_attempts, level, text, _of(journal, "attempt") | fields)
+        _write(self._attempts, level, text, _of(journal, "attempt") | fields)
 
     def decided(self, journal: Journal, decision: Decision) -> None:
         """Say what a policy decided, and why."""
         level = logging.WARNING if decision.action in _GRAVE_ACTIONS else logging.INFO
-        if not _decisions.isEnabledFor(level):
+        if self._decisions is None or not self._decisions.isEnabledFor(level):
             return
         said = {
             "policy": plain(decision.policy),
@@ -64,13 +88,13 @@ class Log:
             "reason": plain(decision.reason, 500),
         }
         text = f"{said['policy']} {said['action']}: {said['reason']}"
-        _write(_decisions, level, text, {**_of(journal, "decision"), **said, "data": dict(decision.data)})
+        _write(self._decisions, level, text, {**_of(journal, "decision"), **said, "data": dict(decision.data)})
 
     def call_ended(self, journal: Journal) -> None:
         """Say what came of a call."""
         outcome = outcomes.of_call(journal)
         level = logging.WARNING if outcome in _GRAVE else logging.INFO
-        if not _calls.isEnabledFor(level):
+        if self._calls is None or not self._calls.isEnabledFor(level):
             return
         took, answered = _seconds(journal.started, journal.ended), journal.answered
         attempts = len(journal.attempts)
@@ -90,7 +114,7 @@ class Log:
             "error": None if journal.error is None else error_name(journal.error),
             **_cost(journal.cost),
         }
-        _write(_calls, level, text, _of(journal, "call") | fields)
+        _write(self._calls, level, text, _of(journal, "call") | fields)
 
 
 def _write(logger: logging.Logger, level: int, text: str, fields: Mapping[str, Any]) -> None:

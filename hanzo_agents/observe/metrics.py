@@ -93,6 +93,11 @@ class Metrics:
         self._servers.append(server)
         return server
 
+    @property
+    def closed(self) -> bool:
+        """Whether they have left their registry."""
+        return self._page is None
+
     def close(self) -> None:
         """Stop what `serve` started and leave the registry. What is counted later is not shown. Safe to repeat."""
         while self._servers:

@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hanzo_agents.stores.ledger import Account
@@ -147,26 +148,21 @@ class Book:
 
     def settle(self, op: str, amount: Decimal, page: Page, facts: Facts, clock: Clock) -> None:
         """Book what was spent. Never waits; what the store does not take now is offered again."""
+        again = partial(self.settle, op, amount, page, facts, clock)
+        self._ledger().settle(op, amount, page.accounts, facts, clock=clock).tell(
+            lambda balances: self._settled(balances, page, clock), lambda error: self._owe(again, error)
+        )
 
-        def settle() -> None:
-            pending = self._ledger().settle(op, amount, page.accounts, facts, clock=clock)
-            pending.tell(settled, lambda error: self._owe(settle, error))
-
-        def settled(balances: list[Balance]) -> None:
-            if self._watch is not None:
-                self._watch.told(balances, page, self._ledger(), clock)
-            if self.away or self._owed:
-                self._back()
-
-        settle()
+    def _settled(self, balances: list[Balance], page: Page, clock: Clock) -> None:
+        if self._watch is not None:
+            self._watch.told(balances, page, self._ledger(), clock)
+        if self.away or self._owed:
+            self._back()
 
     def release(self, op: str, clock: Clock) -> None:
         """Give a reservation back. As `settle`."""
-
-        def release() -> None:
-            self._ledger().release(op, clock=clock).tell(lambda _: None, lambda error: self._owe(release, error))
-
-        release()
+        again = partial(self.release, op, clock)
+        self._ledger().release(op, clock=clock).tell(lambda _: None, lambda error: self._owe(again, error))
 
     def _owe(self, operation: Callable[[], None], error: BaseException) -> None:
         self._owed.append(operation)

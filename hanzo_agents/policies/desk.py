@@ -91,7 +91,7 @@ class Desk:
         except BudgetExceeded as refusal:
             leg = await self._by_the_ladder(call, tallies, refusal)
         try:
-            reply = await send(leg.call)
+            reply = await send(leg.below())
         except BaseException as error:
             leg.failed(error)
             raise
@@ -151,7 +151,6 @@ class Desk:
                 return leg
         else:
             self._check_unpriced(call, str(call.target), limited=limited)
-        leg.call = _below(call, leg, None)
         return leg
 
     async def _price(self, call: Call, prices: Prices, *, ask: bool) -> Pricing | None:
@@ -190,7 +189,7 @@ class Desk:
         if wanted is not asked:
             call.note("Budget", "shortens", f"the answer to {wanted.tokens_out} tokens", cost=str(wanted.amount))
         bounds = wanted.amount and wanted.tokens_out and wanted.tokens_out != given
-        leg.call = _below(call, leg, wanted.tokens_out if bounds else None)
+        leg.max_output = wanted.tokens_out if bounds else None
 
     async def _refusal(self, leg: Leg, wanted: Quote) -> tuple[BudgetExceeded, Decimal] | None:
         """Reserve, or say why not, and what is left."""
@@ -268,8 +267,3 @@ def as_priced(call: Call) -> Target:
     if target.model is None and (model := getattr(call.view, "model", None)):
         return replace(target, model=model)
     return target
-
-
-def _below(call: Call, leg: Leg, max_output: int | None) -> Call:
-    view = call.view if max_output is None else call.view.with_max_output(max_output)
-    return call.but(view=view, records=(*call.records, leg), prices=leg.prices)

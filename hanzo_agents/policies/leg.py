@@ -30,19 +30,26 @@ _ZERO = Decimal(0)
 class Leg(list[Attempt]):
     """The attempts of one send, and its reservation. Ends once: settled, failed, or given back.
 
+    It must not hold the call it is recorded in (`below`): that would be a circle, and the whole call, with its answer,
+    would wait for the garbage collector.
+
     Args:
+        call: as it came to the budget.
         book: None where no ledger is kept.
         tallies: of the call and its runs.
 
     Attributes:
         prices: what the budget says models cost.
         price: of the target; None when nobody knows.
+        max_output: tokens that the answer is bounded to; None leaves the call's own bound.
         most: what the send may cost at most, reckoned when it is asked for; None where there is no price.
         amount: US dollars that are reserved.
         asked: whether the ledger was asked for them.
     """
 
-    __slots__ = ("amount", "asked", "book", "call", "most", "op", "over", "page", "price", "prices", "tallies")
+    __slots__ = (
+        "amount", "asked", "book", "call", "max_output", "most", "op", "over", "page", "price", "prices", "tallies",
+    )  # fmt: skip
 
     def __init__(self, call: Call, *, book: Book | None, tallies: Sequence[Tally]) -> None:
         super().__init__()
@@ -52,11 +59,18 @@ class Leg(list[Attempt]):
         self.tallies = tallies
         self.prices = call.prices
         self.price: Pricing | None = None
+        self.max_output: int | None = None
         self.most: Callable[[], Quote | None] = _nothing
         self.op = "" if book is None else new_op()
         self.amount = _ZERO
         self.asked = False
         self.over = False
+
+    def below(self) -> Call:
+        """The call to pass on: bounded, priced, and recorded here."""
+        call = self.call
+        view = call.view if self.max_output is None else call.view.with_max_output(self.max_output)
+        return call.but(view=view, records=(*call.records, self), prices=self.prices)
 
     def failed(self, error: BaseException) -> None:
         """Nothing was accepted: give back what was not sent, and count what may have been worked on."""

@@ -80,18 +80,24 @@ class Trace:
         to: who watches. None means the Agents SDK's tracing, once the provider has been imported: a child span
             for every attempt and decision under the current span, without prompts, answers or keys. Who watches
             the whole process (`watch`) hears of the call in either case.
+        also: who watches besides those of `to`.
     """
 
     place: ClassVar[Place] = Place.TRACE
 
     to: Sequence[Observer] | None = None
+    also: Sequence[Observer] = ()
 
     def __post_init__(self) -> None:
         """Check the observers; ConfigError says what is missing from one."""
         if self.to is not None and not isinstance(self.to, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"Trace.to: expected a list of observers, got {type(self.to).__name__}")
+        if not isinstance(self.also, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"Trace.also: expected a list of observers, got {type(self.also).__name__}")
         for observer in self.to or ():
             _check("Trace.to", observer)
+        for observer in self.also:
+            _check("Trace.also", observer)
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send while the observers watch."""
@@ -109,6 +115,8 @@ class Trace:
     def _observers(self, *, leg: bool) -> Sequence[Observer]:
         # A leg of a call that is traced above us is told there; who watches explicitly hears of it all the same.
         own = (() if leg else _bridges) if self.to is None else self.to
+        if self.also:
+            own = [*own, *self.also]
         if not _watching:
             return own
         told: list[Observer] = [] if leg else list({id(w.observer): w.observer for w in _watching}.values())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.shapes import texts_in
@@ -77,14 +78,12 @@ def complexity(asked: str | Sequence[Mapping[str, Any]]) -> Complexity:
     """
     turns = [asked] if isinstance(asked, str) else _user_turns(asked)
     weights: dict[str, float] = {}
-    share = 1.0
     for turn in turns:
         found, follows = _weigh(turn, more=turn is not turns[-1])
         for name, weight in found.items():
-            weights[name] = weights.get(name, 0.0) + share * weight
+            weights[name] = weights.get(name, 0.0) + weight
         if not follows:
             break
-        share = 1.0
     total = BIAS + sum(weights.values())
     ranked = sorted(weights.items(), key=lambda item: -abs(item[1]))
     return Complexity(round(1 / (1 + math.exp(-total)), 3), tuple((name, round(w, 2)) for name, w in ranked if w))
@@ -129,9 +128,8 @@ def _count(lowered: str, words: list[str]) -> tuple[dict[str, int], str | None]:
     """How many words of each group there are, and the group of the first word."""
     counts: dict[str, int] = {}
     leading: str | None = None
-    group_of = WORDS.group_of
     for index, word in enumerate(words):
-        group = group_of(word)
+        group = _group_of(word)
         if group is not None:
             counts[group] = counts.get(group, 0) + 1
             if index == 0:
@@ -145,6 +143,11 @@ def _count(lowered: str, words: list[str]) -> tuple[dict[str, int], str | None]:
             if found := sum(sign in lowered for sign in signs):
                 counts[group] = counts.get(group, 0) + found
     return counts, leading
+
+
+@lru_cache(maxsize=4096)
+def _group_of(word: str) -> str | None:
+    return WORDS.group_of(word)
 
 
 def _weigh_shape(asked: str, lowered: str, words: list[str], weights: dict[str, float]) -> None:

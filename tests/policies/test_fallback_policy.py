@@ -169,8 +169,13 @@ async def test_a_target_that_hangs_leaves_the_others_their_share_of_the_deadline
 
 
 async def test_a_target_that_hangs_for_its_share_opens_its_breaker():
+    async def wire(call):
+        await call.pass_guards()
+        return await inner(call)
+
+    inner = Inner(hang, "answer")
     breaker = Breaker(failure_threshold=1)
-    stack = Stack(Fallback(to=["b"]), breaker).bind(Inner(hang, "answer", "answer"))
+    stack = Stack(Fallback(to=["b"]), breaker).bind(wire)
     with FakeClock() as clock:
         call = make_call(deadline=30)
         task = asyncio.create_task(stack(call))

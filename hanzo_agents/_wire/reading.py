@@ -7,6 +7,7 @@ fields outside the schema fails it; that is remembered, so that the cost of fail
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pydantic
@@ -16,7 +17,7 @@ from hanzo_agents._wire.failures import not_an_answer, reported_error, request_i
 from hanzo_agents.errors import InvalidResponse, ResponseTooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     import openai
 
@@ -57,21 +58,22 @@ async def read_body(response: Any, limit: int) -> bytes:
     return whole
 
 
-async def byte_chunks(response: Any, limit: int) -> AsyncIterator[bytes]:
+async def byte_chunks(response: Any, limit: int) -> AsyncGenerator[bytes]:
     """The body of a stream as it comes, without a byte order mark, and never more than `limit` bytes."""
     size = 0
     head, started = b"", False
-    async for part in response.aiter_bytes():
-        size += len(part)
-        if size > limit:
-            raise ResponseTooLarge(f"the stream exceeds {limit} bytes", code="response_too_large")
-        if started:
-            yield part
-        elif _BOM.startswith(head := head + part) and len(head) < len(_BOM):
-            continue
-        else:
-            yield head.removeprefix(_BOM)
-            started = True
+    async with aclosing(response.aiter_bytes()) as parts:
+        async for part in parts:
+            size += len(part)
+            if size > limit:
+                raise ResponseTooLarge(f"the stream exceeds {limit} bytes", code="response_too_large")
+            if started:
+                yield part
+            elif _BOM.startswith(head := head + part) and len(head) < len(_BOM):
+                continue
+            else:
+                yield head.removeprefix(_BOM)
+                started = True
     if head and not started:
         yield head
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx2
@@ -87,11 +87,12 @@ class EventReader:
         """Keep no more of what was heard: nobody will read it raw."""
         self._heard = None
 
-    async def _hear(self) -> AsyncIterator[bytes]:
-        async for chunk in self._chunks:
-            if self._heard is not None:
-                self._heard.append(chunk)
-            yield chunk
+    async def _hear(self) -> AsyncGenerator[bytes]:
+        async with aclosing(self._chunks):
+            async for chunk in self._chunks:
+                if self._heard is not None:
+                    self._heard.append(chunk)
+                yield chunk
         # The last event may lack the empty line that ends one.
         self._tail = True
         yield b"\n\n"
@@ -99,13 +100,14 @@ class EventReader:
     async def batches(self) -> AsyncGenerator[tuple[bool, list[Any]]]:
         """Whether an event commits the stream, and the events to hand on."""
         try:
-            async for data in self._answer():
-                useful, events = self._unended(data) if self._tail else self._shaped(self._event, data)
-                self._tap.show(events)
-                if events and self._check.accounted:
-                    self._accounted(events)
-                if useful or events:
-                    yield useful, events
+            async with aclosing(self._answer()) as answer:
+                async for data in answer:
+                    useful, events = self._unended(data) if self._tail else self._shaped(self._event, data)
+                    self._tap.show(events)
+                    if events and self._check.accounted:
+                        self._accounted(events)
+                    if useful or events:
+                        yield useful, events
             last = self._shaped(self._check.end)
             self._tap.show(last)
             self._accounted(last)
@@ -138,31 +140,33 @@ class EventReader:
             pass
         raise not_an_answer(MISSHAPEN, self._response, "".join(data).encode(), self._secrets)
 
-    async def _answer(self) -> AsyncIterator[str]:
+    async def _answer(self) -> AsyncGenerator[str]:
         """The data of events; what breaks after the answer is whole breaks nothing."""
         try:
-            async for data in self._data():
-                yield data
+            async with aclosing(self._data()) as texts:
+                async for data in texts:
+                    yield data
         except (InvalidResponse, APIConnectionError):
             if not self._check.complete:
                 raise
 
-    async def _data(self) -> AsyncIterator[str]:
-        chunks = self._hear()
+    async def _data(self) -> AsyncGenerator[str]:
         failure: Exception
+        decoder: Any = SSEDecoder()
         try:
-            events = SSEDecoder().aiter_bytes(chunks)
-            while (event := await self._next(events)) is not None:
-                data = event.data
-                if data.startswith("[DONE]"):
-                    # The rest must be read, or the connection cannot be used again; but nobody waits for it.
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(self._patience):
-                            async for _ in chunks:
-                                pass
-                    return
-                if data:
-                    yield data
+            # Each closes the one it reads: left to the garbage collector they would all be closed at once.
+            async with aclosing(self._hear()) as chunks, aclosing(decoder.aiter_bytes(chunks)) as events:
+                while (event := await self._next(events)) is not None:
+                    data: str = event.data
+                    if data.startswith("[DONE]"):
+                        # The rest must be read, or the connection cannot be used again; but nobody waits for it.
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(self._patience):
+                                async for _ in chunks:
+                                    pass
+                        return
+                    if data:
+                        yield data
         except UnicodeDecodeError:
             failure = truncated("the stream is not valid UTF-8", request_id_of(self._response))
         except request_exceptions() as error:

@@ -8,7 +8,7 @@ import warnings
 import pytest
 from agents import Agent, RunConfig, Runner
 
-from hanzo_agents import AsyncHanzo, Hanzo, HanzoModelProvider
+from hanzo_agents import AsyncHanzo, Cache, Hanzo, HanzoModelProvider, Hedge, RateLimit, track
 from hanzo_agents._wire.transport import LoopLocalTransport, is_loopback
 from hanzo_agents.testing.scripted import ScriptedRouter
 
@@ -231,3 +231,30 @@ async def test_streams_that_were_dropped_give_their_connections_back(router):
     finally:
         transport.CONNECTIONS = original
         await client.close()
+
+
+@pytest.mark.parametrize("policies", [[], None, [Cache(), Hedge(after=60), RateLimit(max_concurrent=4)]])
+async def test_a_stream_that_is_dropped_is_settled_at_once_and_in_silence(router, policies):
+    """Without waiting for the garbage collector, and without an error in a task that nobody has."""
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    client = AsyncHanzo(router.base_url, "key-0123456789", model="m", policies=policies)
+    gc.collect()
+    gc.disable()
+    try:
+        with track() as journals:
+            stream = await client.chat.completions.create(messages=HELLO, stream=True)
+            async for _ in stream:
+                break
+            assert journals[0].ended is None
+            del stream
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert journals[0].ended is not None
+    finally:
+        gc.enable()
+    gc.collect()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert reported == []
+    await client.close()

@@ -86,8 +86,23 @@ async def tracked(service: Send, call: Call) -> Reply:
     except BaseException as error:
         call.journal.close(call.clock.now(), error)
         raise
+    if len(call.journal.attempts) > 1:
+        _let_frames_go(call.journal)
     # Last: what a policy still writes into an attempt (a cost that only it knows) belongs to the record.
     reply.on_settled(
         lambda settled: call.journal.close(call.clock.now(), settled.error, complete=settled.complete), last=True
     )
     return reply
+
+
+def _let_frames_go(journal: Journal) -> None:
+    """Keep the errors of failed attempts without the frames they came through.
+
+    Those hold the reply of the attempt that answered: a journal that is kept would keep the stream open that its
+    reader has dropped.
+    """
+    for attempt in journal.attempts:
+        error = attempt.error
+        while error is not None:
+            error.__traceback__ = None
+            error = error.__cause__ or error.__context__

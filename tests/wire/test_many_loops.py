@@ -8,8 +8,9 @@ import warnings
 import pytest
 from agents import Agent, RunConfig, Runner
 
-from hanzo_agents import AsyncHanzo, Cache, Hanzo, HanzoModelProvider, Hedge, RateLimit, track
+from hanzo_agents import AsyncHanzo, Cache, Fallback, Hanzo, HanzoModelProvider, Hedge, RateLimit, Retry, track
 from hanzo_agents._wire.transport import LoopLocalTransport, is_loopback
+from hanzo_agents.testing.fault_server import FaultServer, answers, faults
 from hanzo_agents.testing.scripted import ScriptedRouter
 
 HELLO = [{"role": "user", "content": "Hello!"}]
@@ -258,3 +259,28 @@ async def test_a_stream_that_is_dropped_is_settled_at_once_and_in_silence(router
         await asyncio.sleep(0)
     assert reported == []
     await client.close()
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [[Retry(attempts=2, base_delay=0)], [Fallback(to=["n"])], [Hedge(after=0.01, to=["n"], max_extra_spend=1.0)]],
+)
+async def test_a_kept_journal_does_not_keep_a_dropped_stream(policies):
+    """Neither the failed attempts nor the lost leg of a call hold its answer."""
+    limit = RateLimit(max_concurrent=3)
+    with FaultServer() as server:
+        first = faults.hang() if isinstance(policies[0], Hedge) else faults.status(500)
+        server.script(first, answers.text("hello there " * 40, pieces=40))
+        client = AsyncHanzo(server.base_url, "key-0123456789", model="m", policies=[*policies, limit])
+        with track() as journals:
+            stream = await client.chat.completions.create(messages=HELLO, stream=True)
+            async for _ in stream:
+                break
+            assert len(journals[0].attempts) == 2
+            gc.collect()
+            del stream
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert journals[0].ended is not None
+            assert [limit.state(name).under_way for name in "mn"] == [0, 0]
+        await client.close()

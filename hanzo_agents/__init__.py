@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         get_provider,
         wrap,
     )
+    from hanzo_agents.routing.route import Route
     from hanzo_agents.settings import Settings
     from hanzo_agents.stores import MemoryStore, RedisStore, SQLiteStore, StoreUnavailable
     from hanzo_agents.stores.circuits import CircuitView
@@ -137,6 +138,7 @@ __all__ = [
     "ResponseTooLarge",
     "Retry",
     "RetryBudget",
+    "Route",
     "Run",
     "SQLiteStore",
     "Send",
@@ -227,6 +229,7 @@ _HOMES = {
         "get_provider",
         "wrap",
     ),
+    "routing.route": ("Route",),
     "settings": ("Settings",),
     "stores": ("MemoryStore", "RedisStore", "SQLiteStore", "StoreUnavailable"),
     "stores.circuits": ("CircuitView",),

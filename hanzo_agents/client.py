@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx2
 from openai import AsyncOpenAI, NotGiven, not_given
@@ -14,16 +14,17 @@ from typing_extensions import override
 from hanzo_agents._kernel.shapes import as_dict
 from hanzo_agents._wire.compose import checked_timeout
 from hanzo_agents._wire.delivery import deliver, deliver_raw, entered_of, parsed_by, raw_mode
-from hanzo_agents._wire.described import Described
 from hanzo_agents._wire.engine import Engine
-from hanzo_agents._wire.explain import explain_request, rehearsed
+from hanzo_agents._wire.explain import rehearsed
 from hanzo_agents._wire.labels import Labels
 from hanzo_agents._wire.plain import PlainRequests, scrubbed
 from hanzo_agents._wire.redact import Secrets
 from hanzo_agents._wire.transport import LoopLocalTransport
 from hanzo_agents.errors import ConfigError
+from hanzo_agents.facade.asynchronous import AsyncConfigured
+from hanzo_agents.facade.keywords import MoreSettings
+from hanzo_agents.facade.understanding import Asked, understood
 from hanzo_agents.opening import MAX_RESPONSE_BYTES, kept_by_copy, local_settings, open_client
-from hanzo_agents.policies.default import stack_of
 from hanzo_agents.settings import checked_key, checked_url
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from openai._models import FinalRequestOptions
 
-    from hanzo_agents._kernel.plan import Plan
     from hanzo_agents._kernel.stack import Policy, Stack
     from hanzo_agents._kernel.target import Target
     from hanzo_agents._wire.inherited import Inherited
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncHanzo"]
 
 
-class AsyncHanzo(Described, AsyncOpenAI):
+class AsyncHanzo(AsyncConfigured, AsyncOpenAI):  # pyright: ignore[reportIncompatibleVariableOverride]
     """`openai.AsyncOpenAI` for the Hanzo router: the same API, with policies, checked replies and safe streams.
 
     Chat Completions, Responses and Embeddings run through the policies; other requests keep Deadline and Retry.
@@ -66,6 +66,8 @@ class AsyncHanzo(Described, AsyncOpenAI):
         proxy, verify, cert: of the HTTP transport; HTTPS_PROXY and NO_PROXY are honoured without them.
         max_response_bytes: where a reply is abandoned; 64 MiB.
         max_retries: a shorthand for `Retry(attempts=max_retries + 1)`.
+        more: keywords for everyday use (`enable_cache`, `daily_budget`, `retry_on`, ...): see
+            `hanzo_agents.facade.keywords` and docs/client.md. Each stands for a policy.
 
     Raises:
         ConfigError: a setting is missing or wrong; nothing was sent.
@@ -95,25 +97,29 @@ class AsyncHanzo(Described, AsyncOpenAI):
         default_query: Mapping[str, object] | None = None,
         _inherit: Inherited | None = None,
         _provider: str | None = None,
-        **sdk: Any,
+        **more: Unpack[MoreSettings],
     ) -> None:
+        sdk: dict[str, Any] = {**more}
+        made = _inherit is None
         if _inherit is None:
             try:
                 checked_timeout("timeout", timeout)
+                asked = Asked(
+                    base_url=base_url, api_key=api_key, model=model, policies=policies, fallbacks=fallbacks,
+                    max_retries=_given(max_retries), env_file=env_file, allow_insecure=allow_insecure,
+                    http_client=http_client, proxy=proxy, provider=_provider,
+                )  # fmt: skip
                 opened = open_client(
-                    base_url=base_url, api_key=api_key, model=model, env_file=env_file,
-                    allow_insecure=allow_insecure,
-                    stack=stack_of(policies, fallbacks=fallbacks, max_retries=_given(max_retries)),
-                    labels=Labels(user_id, metadata), headers=(default_headers, headers),
-                    max_response_bytes=max_response_bytes, http_client=http_client,
+                    understood(asked, sdk), labels=Labels(user_id, metadata), headers=(default_headers, headers),
+                    max_response_bytes=max_response_bytes,
                     transport={"proxy": proxy, "verify": verify, "cert": cert}, query=default_query, sdk=sdk,
-                    provider=_provider,
                 )  # fmt: skip
             except ConfigError as error:
                 # The frames below hold the key, and so does this one.
-                api_key = base_url = headers = default_headers = default_query = None
+                api_key = base_url = headers = default_headers = default_query = asked = None
                 fallbacks = ()
                 sdk.clear()
+                more = MoreSettings()
                 raise error.with_traceback(None) from None
             _inherit, base_url, api_key = opened.inherited, opened.base_url, opened.api_key
             http_client, default_headers = opened.http_client, opened.headers
@@ -122,13 +128,20 @@ class AsyncHanzo(Described, AsyncOpenAI):
             default_headers=default_headers, default_query=default_query, http_client=http_client,
         )  # fmt: skip
         self._keep_openai_out(default_headers, sdk, away=_inherit.away)
-        self._inherited = _inherit
         self._secrets = Secrets(current=lambda: self.api_key)
+        self._serve(_inherit)
+        if made and _inherit.beside is not None:
+            _inherit.beside.begin(self)
+
+    def _serve(self, inherited: Inherited) -> None:
+        """Send the calls from now on through this stack."""
         self._engine = Engine(
-            self, _inherit.stack, labels=_inherit.labels, limit=_inherit.limit, single=_inherit.single,
-            sibling=self.sibling, learned=_inherit.learned, provider=_inherit.provider,
+            self, inherited.stack, labels=inherited.labels, limit=inherited.limit, single=inherited.single,
+            sibling=self.sibling, learned=inherited.learned, provider=inherited.provider,
         )  # fmt: skip
-        self._plain = PlainRequests(_inherit.stack, single=_inherit.single)
+        self._plain = PlainRequests(inherited.stack, single=inherited.single)
+        self._inherited = inherited
+        self.whole_by_stream = inherited.beside is not None and inherited.beside.whole_by_stream
 
     @classmethod
     def local(cls, *, model: str | None = None, **settings: Any) -> Self:
@@ -243,20 +256,6 @@ class AsyncHanzo(Described, AsyncOpenAI):
         """The same client, sending nothing: a call raises `Explained`, with what would happen to it."""
         inherited = replace(self._inherited, stack=rehearsed(self.stack))
         return super().copy(_extra_kwargs={"_inherit": inherited})
-
-    async def explain(self, **request: Any) -> Plan:
-        """What would happen to a request, and why; no call is made and nothing reserved.
-
-            print(await client.explain(messages=[...], model="gpt-4o"))
-
-        Args:
-            request: as for `chat.completions.create` (`messages=`), `responses.create` (`input=`), or with
-                `api="embeddings"`, `embeddings.create`.
-
-        Raises:
-            ConfigError: the request could not even be made.
-        """
-        return await explain_request(self.rehearsal(), request)
 
     def sibling(self, target: Target) -> AsyncHanzo:
         """A client for another endpoint on the same connections; only time limits are shared."""

@@ -13,6 +13,7 @@
     |   +-- StreamTruncated                a stream that ended before it was finished
     |   +-- ResponseTooLarge               more bytes than the client's limit
     +-- AllProvidersFailed (also ExceptionGroup)
+    +-- DownloadFailed                     a model could not be fetched
 
 Errors of the upstream stay what they are (`openai.RateLimitError`, ...): callers already know those.
 Ours carry `status_code`, `code`, `request_id` and `retry_after` where they have one, under the names by
@@ -37,6 +38,7 @@ __all__ = [
     "CircuitOpen",
     "ConfigError",
     "DeadlineExceeded",
+    "DownloadFailed",
     "Failure",
     "HanzoError",
     "InvalidResponse",
@@ -231,6 +233,14 @@ class AllProvidersFailed(HanzoError, ExceptionGroup[Exception]):
         failures = tuple(Failure(f.target, picklable(f.error), f.window) for f in self.failures)
         state = {name: value for name, value in self.__dict__.items() if name != "failures"}
         return (_rebuild_group, (self.message, failures, state))
+
+
+class DownloadFailed(HanzoError):
+    """A model could not be fetched; `code` says why.
+
+    "unreachable", "refused" (`status_code` has the answer), "interrupted" and "disk_full": asking again goes on
+    where this stopped. "checksum" and "not_a_model": what came was thrown away. "not_found": there is no file.
+    """
 
 
 def _rebuild_group(message: str, failures: tuple[Failure, ...], state: dict[str, Any]) -> AllProvidersFailed:

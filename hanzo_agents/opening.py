@@ -24,9 +24,9 @@ from hanzo_agents.settings import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from hanzo_agents._kernel.stack import Stack
+    from hanzo_agents.facade.understanding import Understood
 
 __all__ = ["MAX_RESPONSE_BYTES", "Opened", "check_options", "kept_by_copy", "local_settings", "open_client"]
 
@@ -46,20 +46,13 @@ class Opened:
 
 
 def open_client(
+    understood: Understood,
     *,
-    base_url: object,
-    api_key: Any,
-    model: str | None,
-    env_file: str | Path | None,
-    allow_insecure: bool,
-    stack: Stack,
     labels: Labels,
     headers: Sequence[Mapping[str, str] | None],
     max_response_bytes: int,
-    http_client: Any,
     transport: Mapping[str, Any],
     query: object,
-    provider: str | None,
     sdk: Mapping[str, Any],
 ) -> Opened:
     """Check a client's arguments and find what they leave to the environment.
@@ -67,6 +60,9 @@ def open_client(
     Raises:
         ConfigError: names the argument that is missing or wrong.
     """
+    asked = understood.asked
+    base_url, api_key, http_client = asked.base_url, asked.api_key, asked.http_client
+    allow_insecure, stack = asked.allow_insecure, understood.stack
     _refuse_unknown(sdk)
     check_options({**sdk, "default_query": query, "http_client": http_client})
     if not isinstance(allow_insecure, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -77,8 +73,8 @@ def open_client(
         base_url=None if base_url is None else str(base_url),
         # A callable key is asked for at every request; here it only has to be there.
         api_key="callable" if callable(api_key) else api_key,
-        model=model,
-        env_file=env_file,
+        model=asked.model,
+        env_file=asked.env_file,
         allow_insecure=allow_insecure,
     )
     _check_targets(stack, allow_insecure=allow_insecure)
@@ -89,7 +85,8 @@ def open_client(
         limit=_positive("max_response_bytes", max_response_bytes),
         insecure=allow_insecure,
         owns_http=http_client is None,
-        provider=provider,
+        provider=asked.provider,
+        beside=understood.facade,
     )
     return Opened(
         base_url=settings.base_url,
@@ -165,6 +162,8 @@ def kept_by_copy(
     check_options({name: value for name, value in options.items() if not isinstance(value, NotGiven)})
     if not isinstance(base_url := options.get("base_url"), NotGiven | None):
         checked_url("base_url", str(base_url), allow_insecure=kept.insecure)
+        if getattr(kept.beside, "stays_here", False):
+            raise ConfigError('base_url: inference_mode="local" sends nothing to another address')
         if options.get("api_key") is None:
             raise ConfigError("base_url: another address needs its own api_key")
         # Headers and labels are for the address they were given for.

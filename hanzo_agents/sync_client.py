@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 import httpx2
 from openai import NotGiven, OpenAI, not_given
@@ -12,11 +12,12 @@ from openai._constants import RAW_RESPONSE_HEADER
 from typing_extensions import override
 
 from hanzo_agents._wire.delivery import entered_of, parsed_by, raw_mode
-from hanzo_agents._wire.described import Described
 from hanzo_agents._wire.sync import call_off_loop, run
 from hanzo_agents._wire.sync_delivery import deliver_in_sync, deliver_raw_in_sync, in_sync
 from hanzo_agents.client import AsyncHanzo
 from hanzo_agents.errors import ConfigError
+from hanzo_agents.facade.described import Configured
+from hanzo_agents.facade.keywords import MoreSettings
 from hanzo_agents.opening import local_settings
 
 if TYPE_CHECKING:
@@ -25,16 +26,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openai._models import FinalRequestOptions
+    from openai.types.chat import ChatCompletionMessageParam
 
     from hanzo_agents._kernel.plan import Plan
     from hanzo_agents._kernel.stack import Policy, Stack
     from hanzo_agents._kernel.target import Target
     from hanzo_agents._wire.sync_resources import SyncChat, SyncEmbeddings, SyncResponses
+    from hanzo_agents.facade.estimate import CostEstimate
+    from hanzo_agents.facade.models import SyncModels
 
 __all__ = ["Hanzo", "HanzoSettings"]
 
 
-class HanzoSettings(TypedDict, total=False):
+class HanzoSettings(MoreSettings, total=False):
     """What `Hanzo` takes beside `base_url` and `api_key`: the arguments of `AsyncHanzo`."""
 
     model: str | None
@@ -80,7 +84,7 @@ class _Shared:
             setattr(inner, self._name, value)
 
 
-class Hanzo(Described, OpenAI):
+class Hanzo(Configured, OpenAI):
     """`openai.OpenAI` for the Hanzo router: the same API, with policies, checked replies and safe streams.
 
     The calls of all threads run on one event loop in a daemon thread, through the same engine as `AsyncHanzo`'s.
@@ -103,9 +107,12 @@ class Hanzo(Described, OpenAI):
     webhook_secret: Any = _Shared()
     timeout: Any = _Shared()
     max_retries: Any = _Shared()
+    whole_by_stream: Any = _Shared()
     _base_url: Any = _Shared()
     _custom_headers: Any = _Shared()
     _custom_query: Any = _Shared()
+    _inherited: Any = _Shared()
+    _engine: Any = _Shared()
 
     def __init__(
         self,
@@ -127,8 +134,6 @@ class Hanzo(Described, OpenAI):
         # From here on the shared attributes are the inner client's: what OPENAI_* put into them is gone.
         self._ambient_authorizations = frozenset()
         self._inner = _inner
-        self._inherited = _inner._inherited  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        self._engine = _inner.engine
 
     @classmethod
     def local(cls, *, model: str | None = None, **settings: Any) -> Self:
@@ -171,6 +176,13 @@ class Hanzo(Described, OpenAI):
 
         return SyncEmbeddings(self)
 
+    @cached_property
+    @override
+    def models(self) -> SyncModels:  # pyright: ignore[reportIncompatibleMethodOverride]
+        from hanzo_agents.facade.models import SyncModels
+
+        return SyncModels(self)
+
     @override
     def request(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, cast_to: Any, options: FinalRequestOptions, *, stream: bool = False, stream_cls: Any = None
@@ -208,6 +220,32 @@ class Hanzo(Described, OpenAI):
             ConfigError: the request could not even be made.
         """
         return run(self._inner.explain(**request))
+
+    def estimate_cost(
+        self,
+        *,
+        messages: Iterable[ChatCompletionMessageParam],
+        model: str | None = None,
+        max_tokens: int | None = None,
+        **arguments: Any,
+    ) -> CostEstimate:
+        """The most that a chat request can cost. It is not sent.
+
+        Args:
+            messages: as for `chat.completions.create`.
+            model: whose prices; the client's model by default.
+            max_tokens: of the answer; what the model can say, at most 4096, by default.
+            arguments: as for `chat.completions.create`; `tools` count as input.
+
+        Raises:
+            ConfigError: there is no model.
+            Unaccountable: nobody knows what the model costs, which is not zero.
+        """
+        return run(self._inner.estimate_cost(messages=messages, model=model, max_tokens=max_tokens, **arguments))
+
+    @override
+    def _serve(self, inherited: Any) -> None:
+        self._inner._serve(inherited)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     @override
     def copy(  # pyright: ignore[reportIncompatibleMethodOverride]

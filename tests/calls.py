@@ -1,6 +1,7 @@
 """Calls, and an inner service that does as scripted: what policy tests stand on instead of a wire."""
 
 import asyncio
+import json
 from dataclasses import dataclass, replace
 
 import httpx2
@@ -23,9 +24,14 @@ class PlainView:
     max_output: int | None = None
     choices: int = 1
     given_tokens: int = 0
+    foretold: int = 0
     stateful: bool = False
     model: str = "m"
     dropped: tuple = ()
+
+    @property
+    def size(self):
+        return len(self.text.encode()) + (len(json.dumps(self.messages)) if self.messages else 0)
 
     def with_model(self, model):
         return self if model is None else replace(self, model=model)

@@ -47,7 +47,9 @@ def length_rule(prompt: Prompt) -> bool:
     return len(prompt.asked) >= LENGTH
 
 
-def interval(values: Sequence[float], of: Callable[[Sequence[float]], float], draws: int = 10_000) -> tuple[float, float]:
+def interval(
+    values: Sequence[float], of: Callable[[Sequence[float]], float], draws: int = 10_000
+) -> tuple[float, float]:
     """The middle 95 % of a figure over samples drawn with replacement."""
     chance = random.Random(0)
     found = sorted(of(chance.choices(values, k=len(values))) for _ in range(draws))

@@ -1,4 +1,4 @@
-"""How the halves were made, once, before any rule was tuned: by the hash of each text, label by label, kind by kind.
+"""How the halves were made, once, before any rule was tuned: by hash, label by label and kind by kind.
 
 `python -m benchmarks.routing.split ALL.tsv tuning.tsv held_out.tsv`
 """

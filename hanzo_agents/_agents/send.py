@@ -18,7 +18,7 @@ from hanzo_agents._kernel.tracking import track_only
 from hanzo_agents._wire.call_ids import CallIds
 from hanzo_agents._wire.costs import estimate
 from hanzo_agents._wire.engine import spare_stands_by
-from hanzo_agents._wire.facts import estimated_usage, usage_of
+from hanzo_agents._wire.facts import estimated_usage, filled, usage_of
 from hanzo_agents._wire.responses_stream import ResponseEvents
 from hanzo_agents.errors import InvalidResponse, Refused
 from hanzo_agents.policies.classify import not_sent, status_of
@@ -92,7 +92,7 @@ async def _stream(model: Model, call: Call, record: Attempt, legs: list[Journal]
     def finished(error: BaseException | None, complete: bool) -> None:
         if record.accepted is None:
             return
-        record.usage = check.usage or estimated_usage(view.text, check.output_text)
+        record.usage = filled(check.usage, lambda: estimated_usage(view.text, check.output_text))
         _account(call, record, legs)
         record.ended, record.error = call.clock.now(), error
         if isinstance(error, Exception):

@@ -170,7 +170,7 @@ def _identity(model: Model) -> tuple[Any, bool]:
 def _client(client: openai.AsyncOpenAI) -> tuple[Any, bool]:
     asked: Any = client
     http = asked._client  # noqa: SLF001
-    steady = asked._api_key_provider is None  # noqa: SLF001
+    steady = asked._api_key_provider is None and http.auth is None  # noqa: SLF001
     told = (
         str(asked.base_url), asked.api_key if steady else None, asked.organization, asked.project,
         headers_of(asked._custom_headers.items()), headers_of(http.headers.items()),  # noqa: SLF001

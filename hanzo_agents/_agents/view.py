@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hanzo_agents._kernel.counts import bounded, ceiling, count_of, json_size
 from hanzo_agents._kernel.shapes import as_dict, dicts, media_in, texts_in
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from agents.tool import Tool
 
 __all__ = ["ModelView"]
+
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""Of the answer, by the names of both APIs: what is attached to a request goes into its body as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +80,26 @@ class ModelView:
 
     @property
     def max_output(self) -> int | None:
-        return self.model_settings.max_tokens
+        attached = [extra.get(name) for extra in self._attached() for name in _LIMITS]
+        return ceiling((self.model_settings.max_tokens, *attached))
 
     @property
     def choices(self) -> int:
-        return 1
+        return max((count_of(extra.get("n")) or 1 for extra in self._attached()), default=1)
 
     @property
     def given_tokens(self) -> int:
         return 0
+
+    @property
+    def size(self) -> int:
+        sent = (self.system_instructions, self.input, [*self._declared()], self.prompt, *self._attached())
+        return json_size(sent)
+
+    @property
+    def foretold(self) -> int:
+        predictions = [extra["prediction"] for extra in self._attached() if extra.get("prediction")]
+        return sum(map(json_size, predictions))
 
     @property
     def stateful(self) -> bool:
@@ -98,7 +113,10 @@ class ModelView:
         return replace(self, input=kept)
 
     def with_max_output(self, tokens: int) -> ModelView:
-        return replace(self, model_settings=replace(self.model_settings, max_tokens=tokens))
+        settings = self.model_settings
+        args, body = (_bounded(extra, tokens) for extra in (settings.extra_args, settings.extra_body))
+        most = bounded(settings.max_tokens, tokens)
+        return replace(self, model_settings=replace(settings, max_tokens=most, extra_args=args, extra_body=body))
 
     def tool_call_ids(self) -> set[str]:
         """Ids of tool calls that the conversation already holds."""
@@ -112,6 +130,11 @@ class ModelView:
         """Ask `model` for a stream."""
         return model.stream_response(*self._positional(), **self._keywords())
 
+    def _attached(self) -> list[Mapping[str, Any]]:
+        """What the caller puts into the body beside the SDK's own arguments."""
+        extras = (self.model_settings.extra_args, self.model_settings.extra_body)
+        return [as_dict(extra) for extra in extras if extra]
+
     def _positional(self) -> tuple[Any, ...]:
         return (
             self.system_instructions, self.input, self.model_settings, self.tools,
@@ -124,3 +147,9 @@ class ModelView:
             "conversation_id": self.conversation_id,
             "prompt": self.prompt,
         }
+
+
+def _bounded(extra: Any, tokens: int) -> Any:
+    """The same attachment with no larger an answer."""
+    given = {name: limit for name in _LIMITS if (limit := as_dict(extra).get(name)) is not None}
+    return {**extra, **{name: bounded(limit, tokens) for name, limit in given.items()}} if given else extra

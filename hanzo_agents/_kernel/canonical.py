@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hanzo_agents._kernel.shapes import as_dict, as_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 __all__ = ["CANONICAL", "joined", "without_call_ids"]
 
@@ -16,6 +16,7 @@ CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fa
 """Plain JSON in one spelling: fields in order, ASCII. Raises TypeError or ValueError on what is not plain JSON."""
 
 _CALL_IDS = frozenset({"call_id", "tool_call_id"})
+_WITH_IDS = _CALL_IDS | {"tool_calls"}
 
 
 def joined(parts: Iterable[bytes]) -> bytes:
@@ -33,11 +34,7 @@ def without_call_ids(items: list[Any]) -> list[Any]:
     Ids tie a call to its output, and mean nothing else; those of an answer from the cache are new each time.
     """
     numbers: dict[str, str] = {}
-    return [_renamed(fields, numbers) if _has_ids(fields := as_dict(item)) else item for item in items]
-
-
-def _has_ids(item: Mapping[str, Any]) -> bool:
-    return "tool_calls" in item or not _CALL_IDS.isdisjoint(item)
+    return [item if _WITH_IDS.isdisjoint(fields := as_dict(item)) else _renamed(fields, numbers) for item in items]
 
 
 def _renamed(item: dict[str, Any], numbers: dict[str, str]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from hanzo_agents._kernel.money import added
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -107,7 +109,10 @@ class Observer(Protocol):
         ...
 
     def attempt_ended(self, journal: Journal, attempt: Attempt) -> None:
-        """A request has been settled: answered whole, failed, closed early or cancelled."""
+        """A request has been settled: answered whole, failed, closed early or cancelled.
+
+        What only a policy can say of it, such as the estimate for one that was left, is written by `call_ended`.
+        """
         ...
 
     def decided(self, journal: Journal, decision: Decision) -> None:
@@ -191,7 +196,7 @@ class Journal:
             return Cost(Decimal(0), "reported")
         if not costs or any(c.amount is None for c in costs):
             return Cost()
-        total = sum((c.amount for c in costs if c.amount is not None), Decimal(0))
+        total = added(c.amount for c in costs if c.amount is not None)
         estimated = any(c.basis == "estimated" for c in costs)
         return Cost(total, "estimated" if estimated else "reported")
 

@@ -159,11 +159,11 @@ class Rehearsal:
     """Stands in place of a stack: instead of sending a call, it raises what the stack would do with it."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+        self.stack = stack
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send nothing; raises Explained."""
-        raise Explained(plan_of(self._stack, call))
+        raise Explained(plan_of(self.stack, call))
 
 
 def plan_of(stack: Iterable[Policy], call: Call) -> Plan:

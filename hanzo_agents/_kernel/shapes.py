@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["as_dict", "as_list", "dicts", "media_in", "texts_in"]
+__all__ = ["as_dict", "as_list", "dicts", "media_in", "parts_in", "texts_in"]
 
 _MEDIA = {
     "image_url": "vision",
@@ -31,17 +31,21 @@ def dicts(value: object) -> list[dict[str, Any]]:
     return [cast("dict[str, Any]", item) for item in as_list(value) if isinstance(item, dict)]
 
 
-def texts_in(message: Mapping[str, Any]) -> Iterable[str]:
+def texts_in(message: Mapping[str, Any]) -> Sequence[str]:
     """The texts of a message's content, whether it is a string or a list of parts."""
     content = message.get("content")
     if isinstance(content, str):
-        yield content
-    for part in dicts(content):
-        if isinstance(text := part.get("text"), str):
-            yield text
+        return (content,)
+    return [text for part in dicts(content) if isinstance(text := part.get("text"), str)]
+
+
+def parts_in(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The parts of all contents that are lists: of most conversations there are none."""
+    lists = [message["content"] for message in messages if isinstance(message.get("content"), list)]
+    return (part for content in lists for part in dicts(content))
 
 
 def media_in(messages: Iterable[Mapping[str, Any]]) -> set[str]:
     """The capabilities that the parts of the messages need: "vision", "audio"."""
-    kinds = {part.get("type") for message in messages for part in dicts(message.get("content"))}
+    kinds = {part.get("type") for part in parts_in(messages)}
     return {need for kind, need in _MEDIA.items() if kind in kinds}

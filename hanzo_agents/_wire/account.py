@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hanzo_agents._kernel.outcome import Outcome
 from hanzo_agents._kernel.reply import Settled, Settlement
 from hanzo_agents._wire.costs import estimate
-from hanzo_agents._wire.facts import estimated_usage, note_usage, usage_of
+from hanzo_agents._wire.facts import estimated_usage, filled, note_usage, usage_of
 from hanzo_agents._wire.replies import note_outcome
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class StreamAccount:
             return
         record, check = self._record, self._check
         usage = check.usage or usage_of(check.raw_usage)
-        if usage is None and record.accepted is not None:
-            usage = estimated_usage(self._call.view.text, check.output_text)
+        if record.accepted is not None:
+            usage = filled(usage, lambda: estimated_usage(self._call.view.text, check.output_text))
         if usage is not None:
             note_usage(record, usage, check.raw_usage)
             estimate(self._call, record, group=self._group)

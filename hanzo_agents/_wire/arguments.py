@@ -6,7 +6,7 @@ SDK: as an override, a method must accept whatever the SDK's does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,6 +42,7 @@ __all__ = [
     "ResponsesArguments",
     "ResponsesSettings",
     "ResponsesStreamArguments",
+    "Wishes",
 ]
 
 
@@ -93,7 +94,19 @@ class ChatSettings(Attached, total=False):
     web_search_options: completion_create_params.WebSearchOptions | Omit
 
 
-class ChatArguments(ChatSettings, total=False):
+class Wishes(TypedDict, total=False):
+    """What a call asks of its routing. Never sent.
+
+    Attributes:
+        options: handed to the methods of the client's `RoutingStrategy`.
+        quality_threshold: the least that will do: "acceptable", "good", "excellent", or a share from 0 to 1.
+    """
+
+    options: Mapping[str, Any] | None
+    quality_threshold: float | str | None
+
+
+class ChatArguments(ChatSettings, Wishes, total=False):
     """What `chat.completions.create` takes beside `messages` and `stream`."""
 
     response_format: completion_create_params.ResponseFormat | Omit
@@ -136,7 +149,7 @@ class ResponsesSettings(Attached, total=False):
     user: str | Omit
 
 
-class ResponsesArguments(ResponsesSettings, total=False):
+class ResponsesArguments(ResponsesSettings, Wishes, total=False):
     """What `responses.create` takes beside `stream`."""
 
     tools: Iterable[ToolParam] | Omit

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
+import math
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.canonical import CANONICAL, joined, without_call_ids
 from hanzo_agents._kernel.keeping import Question
 from hanzo_agents._kernel.shapes import as_dict, as_list
+from hanzo_agents._wire.redact import CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,7 +33,6 @@ between a call and its output: they are numbered."""
 
 LEFT_OUT_HEADERS: dict[str, str] = {
     "user-agent": "which program asks",
-    "authorization": "the key of the endpoint; it is part of every cache key by other means",
     "traceparent": "names the trace",
     "tracestate": "names the trace",
     "baggage": "travels with the trace",
@@ -54,7 +56,8 @@ LEFT_OUT_HEADERS: dict[str, str] = {
     "x-app-name": "says which program asks, in the log",
 }
 """Headers that are no part of the key, each with its reason; nor are those that begin with `x-stainless-`, by
-which the SDK describes itself. Every other header counts."""
+which the SDK describes itself. Every other header counts: also one with credentials, of which a digest is taken. The
+endpoint's own key is in none of these headers; it is part of the key by other means."""
 
 
 def asked_of(scope: bytes, path: str, body: Mapping[str, Any], headers: Any, query: Any) -> Question:
@@ -92,17 +95,30 @@ def body_of(body: Mapping[str, Any]) -> dict[str, Any]:
 def headers_of(headers: Iterable[tuple[str, Any]]) -> list[tuple[str, str | None]]:
     """What counts of headers, their names as the wire reads them. None stands for one that is taken out."""
     counting = [
-        (name, value if isinstance(value, str) else None)
+        (name, _told(name, value) if isinstance(value, str) else None)
         for given, value in headers
         if (name := given.lower()) not in LEFT_OUT_HEADERS and not name.startswith("x-stainless-")
     ]
     return sorted(counting, key=lambda header: (header[0], header[1] or ""))
 
 
+def _told(name: str, value: str) -> str:
+    """The value of a header; of credentials a keyed hash, so that they are nowhere kept in clear."""
+    if name in CREDENTIALS:
+        return hmac.digest(b"hanzo entries", value.encode("utf-8", "surrogatepass"), "sha256").hex()
+    return value
+
+
 def temperature_of(body: Mapping[str, Any]) -> float | None:
-    """The sampling temperature that is asked for, None when none is."""
+    """The sampling temperature that is asked for, None when none is; infinite when nobody knows how high it is."""
     asked = body.get("temperature")
-    return float(asked) if isinstance(asked, int | float) else None
+    if not isinstance(asked, int | float | str):
+        return None
+    try:
+        named = float(asked)  # some upstreams take text for a number
+    except (ValueError, OverflowError):
+        return math.inf
+    return math.inf if math.isnan(named) else named
 
 
 def routing_of(stack: Stack) -> list[Any]:

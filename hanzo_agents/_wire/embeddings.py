@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from openai.types.create_embedding_response import Usage as EmbeddingUsage
 
+from hanzo_agents._kernel.counts import json_size
 from hanzo_agents._kernel.shapes import as_list
 from hanzo_agents._wire.replies import HanzoCreateEmbeddingResponse
 from hanzo_agents.errors import InvalidResponse
@@ -61,6 +62,15 @@ class EmbeddingsView:
     def given_tokens(self) -> int:
         given = as_list(self.body.get("input"))
         return sum(len(as_list(part)) or isinstance(part, int) for part in given)
+
+    @property
+    def size(self) -> int:
+        # Numbers in the input are tokens, and counted as such.
+        return json_size(self.text) if self.given_tokens else json_size(self.body.get("input"))
+
+    @property
+    def foretold(self) -> int:
+        return 0
 
     @property
     def stateful(self) -> bool:

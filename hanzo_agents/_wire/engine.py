@@ -104,7 +104,7 @@ class Engine:
         except BaseException:
             await _leave(call.payload.opened)
             raise
-        # A stream's account holds its call: if that held the reply, nobody would notice that the stream was dropped.
+        # A stream's account holds its call; did that hold the reply, dropping the stream would go unnoticed.
         call.payload.opened.clear()
         note_outcome(reply.value, Outcome(call.journal, reply.attempt))
         return reply

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,22 @@ from hanzo_agents._kernel.outcome import provider_of
 from hanzo_agents._kernel.tokens import estimate_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hanzo_agents._kernel.journal import Attempt
 
-__all__ = ["estimate_tokens", "estimated_usage", "note_headers", "note_usage", "usage_of"]
+__all__ = ["estimate_tokens", "estimated_usage", "filled", "note_headers", "note_usage", "usage_of"]
 
+_logger = logging.getLogger("hanzo_agents")
+
+MOST_TOKENS = 10_000_000
+"""What the longest context windows hold. More is not believed, of the input or of the output: nobody can have read
+or written it, and one such reply would use up a month's budget."""
+
+MOST_COST = Decimal(100_000)
+"""US dollars. More is not believed: `MOST_TOKENS` cost 6 000 dollars with the dearest models."""
+
+_TOLD = ("prompt_tokens", "input_tokens", "completion_tokens", "output_tokens")
 _CACHED = ("cached_tokens", "cache_read_input_tokens", "prompt_cache_hit_tokens")
 """How OpenAI, Anthropic and DeepSeek name the tokens read from a cache, among the details or beside them."""
 _WRITTEN = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
@@ -33,6 +45,7 @@ def note_headers(attempt: Attempt, headers: Mapping[str, str], *, stream: bool =
     The price in a stream's headers is left: the router prices some before there is an answer. So is a price of
     zero: the router says it of failures, and of models whose price it does not know.
     """
+    headers = dict(headers.items())  # to look for a header that is not there takes httpx2 two microseconds
     attempt.request_id = headers.get("x-request-id") or headers.get("x-litellm-call-id")
     if group := headers.get("x-litellm-model-group"):
         attempt.model = group
@@ -56,8 +69,28 @@ def note_usage(attempt: Attempt, usage: Usage, raw: Any) -> None:
         attempt.cost = Cost(amount, "reported")
 
 
+def filled(told: Usage | None, estimate: Callable[[], Usage]) -> Usage:
+    """What an upstream told of its tokens, completed: zero for what was not empty is no count.
+
+    Args:
+        told: None when it told nothing.
+        estimate: made only when it is needed.
+    """
+    if told is not None and told.input_tokens and told.output_tokens:
+        return told
+    guess = estimate()
+    if told is None:
+        return guess
+    tokens_in, tokens_out = told.input_tokens or guess.input_tokens, told.output_tokens or guess.output_tokens
+    if (tokens_in, tokens_out) == (told.input_tokens, told.output_tokens):
+        return told
+    return replace(told, input_tokens=tokens_in, output_tokens=tokens_out, basis="estimated")
+
+
 def usage_of(raw: Any) -> Usage | None:
-    """Read the usage object of any dialect; None when it is missing or makes no sense (negative, not a number).
+    """Read the usage object of any dialect; None when it is missing or makes no sense.
+
+    Negative numbers, what is no number, and more than `MOST_TOKENS` make none, and are logged.
 
     Input tokens include the cached and the written ones, and output tokens those spent on reasoning, also where
     the upstream counts them apart.
@@ -68,6 +101,8 @@ def usage_of(raw: Any) -> Usage | None:
     tokens_in = _count(told.get("prompt_tokens"), told.get("input_tokens"))
     tokens_out = _count(told.get("completion_tokens"), told.get("output_tokens", 0))
     if tokens_in is None or tokens_out is None:
+        if any(told.get(name) is not None for name in _TOLD):
+            _logger.warning("an upstream's count of tokens makes no sense; they are estimated")
         return None
     details_in = _fields(told.get("prompt_tokens_details") or told.get("input_tokens_details"))
     details_out = _fields(told.get("completion_tokens_details") or told.get("output_tokens_details"))
@@ -102,7 +137,7 @@ def _largest(details: Mapping[str, Any], told: Mapping[str, Any], names: tuple[s
 def _count(*values: Any) -> int | None:
     for value in values:
         if value is not None:
-            return value if type(value) is int and value >= 0 else None
+            return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
     return None
 
 
@@ -113,4 +148,9 @@ def _money(value: object) -> Decimal | None:
         amount = Decimal(str(value).strip())
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    if not amount.is_finite() or amount < 0:
+        return None
+    if amount > MOST_COST:
+        _logger.warning("an upstream says that a request cost more than $%s, which is not believed", MOST_COST)
+        return None
+    return amount

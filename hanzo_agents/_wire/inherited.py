@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hanzo_agents._kernel.stack import Stack
 from hanzo_agents._wire.labels import Labels
@@ -24,6 +25,7 @@ class Inherited:
         single: every call is exactly one request.
         away: the client is a copy for another address: organization and project stay at home.
         learned: what endpoints told of their models' prices; a copy need not ask again.
+        beside: what the client keeps beside its stack; the wire does not look into it.
     """
 
     stack: Stack
@@ -36,6 +38,7 @@ class Inherited:
     provider: str | None = None
     away: bool = False
     learned: Endpoints = field(default_factory=Endpoints, compare=False)
+    beside: Any = field(default=None, repr=False)
 
     def with_retries(self, max_retries: int) -> Inherited:
         """As `with_options(max_retries=...)` asks: 0 is exactly one request, more replaces the Retry there is."""
@@ -49,4 +52,4 @@ class Inherited:
 
     def bare(self) -> Inherited:
         """For an endpoint that is only a target of ours: its calls come through our stack already."""
-        return replace(self, stack=Stack(), labels=Labels(), model=None, provider=None)
+        return replace(self, stack=Stack(), labels=Labels(), model=None, provider=None, beside=None)

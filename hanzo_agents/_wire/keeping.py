@@ -23,6 +23,7 @@ from hanzo_agents._wire.kinds import KIND_OF
 from hanzo_agents._wire.reading import SHAPE_ERRORS
 from hanzo_agents._wire.replies import note_outcome
 from hanzo_agents._wire.stream import HanzoStream, hear_closing, raw_response
+from hanzo_agents._wire.wishes import add_wishes, routes, wishes_now
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -45,6 +46,7 @@ class WireCodec:
     def __init__(self, client: AsyncOpenAI, stack: Stack) -> None:
         self._client = client
         self._routing = routing_of(stack)
+        self._wishes = wishes_now if routes(stack) else None
         self._made_of: tuple[Any, ...] = ()
         self._scope = b""
         self._secret = b""
@@ -65,6 +67,8 @@ class WireCodec:
         scope = self._scope if call.target.base_url is None else _scope_of(call.target)
         question = asked_of(scope, dialect.path, view.body, headers, query)
         question.secret = self._secret
+        if self._wishes is not None and question.obstacle is None:
+            add_wishes(question, self._wishes())
         if dialect.path not in KIND_OF:
             question.obstacle = f"answers of {dialect.path} cannot be kept"
         return question
@@ -86,8 +90,8 @@ class WireCodec:
             self._routing,
         )  # fmt: skip
         self._scope = CANONICAL.encode(asked).encode()
-        # A function may make another key for each request: such a key tells nobody apart.
-        steady = client._api_key_provider is None and isinstance(key, str)  # noqa: SLF001
+        # A function may make another key for each request, or an HTTP client sign them: that tells nobody apart.
+        steady = client._api_key_provider is None and isinstance(key, str) and http.auth is None  # noqa: SLF001
         self._secret = hashlib.sha256(b"hanzo entries\0" + key.encode()).digest() if steady else b""
         self._made_of = (base_url, organization, project, key, dict(headers), dict(query))
         self._requests.clear()
@@ -280,4 +284,5 @@ def _kept(dialect: Dialect, body: bytes, value: Any, *, substitute: bool) -> Kep
 def _substituted(raw: Any) -> bool:
     """Whether the router says that it fell back to another model by itself."""
     headers: Mapping[str, str] = getattr(raw, "headers", None) or {}
-    return headers.get("x-litellm-attempted-fallbacks", "0") not in {"", "0"}
+    name = "x-litellm-attempted-fallbacks"
+    return name in headers and headers[name] not in {"", "0"}

@@ -10,6 +10,7 @@ from openai._models import FinalRequestOptions
 from hanzo_agents._wire.reading import json_or_none, read_body
 from hanzo_agents._wire.sync import call_off_loop
 from hanzo_agents.prices.pages import read_page
+from hanzo_agents.prices.price import Price
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EndpointPrices"]
 
+FREE = Price(input=0, output=0)
 MOST_BYTES = 32 << 20
 """Of a page of models: a router that serves thousands writes about 3 kB for each."""
 LARGE = 256 << 10
@@ -48,14 +50,22 @@ class EndpointPrices:
 
     def known(self, target: Target) -> Pricing | None:
         """What is known now, without asking anybody."""
+        if self._here(target):
+            return FREE
         return self._of(target).known(target.name)
 
     async def learn(self, target: Target) -> Pricing | None:
         """The same, after asking the target's endpoint for its page of models, if that is due."""
+        if self._here(target):
+            return FREE
         learned = self._of(target)
         if not learned.fresh:
             await learned.learn(partial(self._page, target))
         return learned.known(target.name)
+
+    def _here(self, target: Target) -> bool:
+        """Whether a node of the user's own answers, which bills nobody."""
+        return (self._home.provider if target.base_url is None else target.provider) == "local"
 
     async def _page(self, target: Target) -> Page | None:
         return await _page_of(self._home if target.base_url is None else self._away(target))

@@ -41,6 +41,8 @@ class _PlainView:
     max_output: int | None = None
     choices: int = 1
     given_tokens: int = 0
+    size: int = 0
+    foretold: int = 0
     stateful: bool = False
     dropped: tuple[str, ...] = ()
 

@@ -6,8 +6,10 @@ fields: `model_dump()` and the like give what the SDK's class gives.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+import json
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+import pydantic
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ParsedChatCompletion
 from openai.types.responses import (
@@ -41,6 +43,7 @@ __all__ = [
     "loaded",
     "note_outcome",
     "note_parsed",
+    "take_outcome",
 ]
 
 T = TypeVar("T")
@@ -126,6 +129,14 @@ class WithOutcome(Alike):
 class HanzoChatCompletion(WithOutcome, ChatCompletion):
     """An `openai` ChatCompletion that knows what the call took."""
 
+    @classmethod
+    def from_json(cls, body: bytes) -> Self:
+        """A chat completion from its JSON, strictly if it keeps to the schema and leniently if it does not."""
+        try:
+            return cls.model_validate_json(body, strict=True)
+        except pydantic.ValidationError:
+            return cls.construct(**json.loads(body))
+
     @property
     def tool_calls(self) -> list[ChatCompletionMessageToolCallUnion]:
         """The tool calls of the first choice; empty when there are none."""
@@ -195,6 +206,12 @@ def note_outcome(value: Any, outcome: Outcome) -> None:
 def loaded(body: Any) -> HanzoChatCompletion:
     """A chat completion from its JSON, as leniently as the SDK reads one."""
     return HanzoChatCompletion.construct(**body)
+
+
+def take_outcome(source: Any, value: Any) -> None:
+    """Let a reply know what the last event of its stream knows."""
+    if isinstance(source, WithOutcome) and (outcome := source.__dict__.get(_PLACE)) is not None:
+        note_outcome(value, outcome)
 
 
 _PARSED: dict[type[Any], type[Any]] = {

@@ -7,7 +7,7 @@ lane (see `_wire.lane`).
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Unpack, cast, overload
 
 from openai import Omit, omit
 from openai.resources import AsyncEmbeddings
@@ -21,6 +21,8 @@ from hanzo_agents._wire.delivery import deliver
 from hanzo_agents._wire.lane import CHAT_LANE, RESPONSES_LANE, fill_model
 from hanzo_agents._wire.replies import loaded
 from hanzo_agents._wire.responses import RESPONSES
+from hanzo_agents._wire.whole import Gathered, wants_whole
+from hanzo_agents._wire.wishes import routed, wishes_in
 from hanzo_agents.batch import plan_batch
 from hanzo_agents.errors import ConfigError
 
@@ -95,14 +97,28 @@ class HanzoCompletions(AsyncCompletions):
     @override
     async def create(self, **kwargs: Any) -> Any:
         """As `openai`'s, sent through the policies."""
+        if self._client.whole_by_stream and wants_whole(kwargs):
+            return await self._gathered(kwargs)
         fill_model(self._client.default_model, kwargs)
         engine = self._client._engine  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         entered = CHAT_LANE.enter(engine, kwargs)
         if entered is None:
+            if wishes := wishes_in(kwargs, self._client.stack):
+                create: Any = self.create
+                with routed(**wishes):
+                    return await create(**kwargs)
             ordinary: Any = super()
             return await ordinary.create(**kwargs)
         view, extras = entered
         return deliver(await engine.run(CHAT, view, extras, stream=bool(view.body.get("stream"))))
+
+    async def _gathered(self, kwargs: dict[str, Any]) -> HanzoChatCompletion:
+        """The whole answer of a stream."""
+        gathered, create = Gathered(), cast("Any", self.create)
+        async with await create(**{**kwargs, "stream": True}) as stream:
+            async for chunk in stream:
+                gathered.feed(chunk)
+            return gathered.answer(stream.response)
 
     @override
     async def parse(
@@ -206,6 +222,10 @@ class HanzoResponses(AsyncResponses):
         engine = self._client._engine  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         entered = RESPONSES_LANE.enter(engine, kwargs)
         if entered is None:
+            if wishes := wishes_in(kwargs, self._client.stack):
+                create: Any = self.create
+                with routed(**wishes):
+                    return await create(**kwargs)
             ordinary: Any = super()
             return await ordinary.create(**kwargs)
         view, extras = entered

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hanzo_agents._kernel.counts import bounded, ceiling, json_size
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
 from hanzo_agents._wire.call_ids import CallIds, refuse_cut_calls
 from hanzo_agents._wire.chat import takes_reasoning_settings
@@ -73,7 +74,7 @@ class ResponsesView:
 
     @property
     def max_output(self) -> int | None:
-        return self.body.get("max_output_tokens")
+        return ceiling((self.body.get("max_output_tokens"),))
 
     @property
     def choices(self) -> int:
@@ -81,6 +82,15 @@ class ResponsesView:
 
     @property
     def given_tokens(self) -> int:
+        return 0
+
+    @property
+    def size(self) -> int:
+        size = json_size(self.body) if self.content is None else len(self.content)
+        return size - json_size(self.body["metadata"]) if "metadata" in self.body else size
+
+    @property
+    def foretold(self) -> int:
         return 0
 
     @property
@@ -101,6 +111,7 @@ class ResponsesView:
 
     def with_max_output(self, tokens: int) -> ResponsesView:
         content = with_member(self.content, self.body, "max_output_tokens", tokens)
+        tokens = bounded(self.body.get("max_output_tokens"), tokens)
         return ResponsesView({**self.body, "max_output_tokens": tokens}, content)
 
     def tool_call_ids(self) -> set[str]:

@@ -6,7 +6,7 @@ Only the types and the waiting are here. A call enters the same lane and runs th
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Unpack, cast, overload
 
 from openai import Omit, omit
 from openai.resources import Embeddings
@@ -21,6 +21,8 @@ from hanzo_agents._wire.replies import loaded
 from hanzo_agents._wire.responses import RESPONSES
 from hanzo_agents._wire.sync import run
 from hanzo_agents._wire.sync_delivery import deliver_in_sync
+from hanzo_agents._wire.whole import Gathered, wants_whole
+from hanzo_agents._wire.wishes import routed, wishes_in
 from hanzo_agents.batch import plan_batch
 from hanzo_agents.errors import ConfigError
 
@@ -95,15 +97,29 @@ class SyncCompletions(Completions):
     @override
     def create(self, **kwargs: Any) -> Any:
         """As `openai`'s, sent through the policies."""
+        if self._client.whole_by_stream and wants_whole(kwargs):
+            return self._gathered(kwargs)
         fill_model(self._client.default_model, kwargs)
         engine = self._client.engine
         entered = CHAT_LANE.enter(engine, kwargs)
         if entered is None:
+            if wishes := wishes_in(kwargs, self._client.stack):
+                create: Any = self.create
+                with routed(**wishes):
+                    return create(**kwargs)
             ordinary: Any = super()
             return ordinary.create(**kwargs)
         view, extras = entered
         calling = engine.run(CHAT, view, extras, stream=bool(view.body.get("stream")))
         return deliver_in_sync(run(calling), self._client)
+
+    def _gathered(self, kwargs: dict[str, Any]) -> HanzoChatCompletion:
+        """The whole answer of a stream."""
+        gathered, create = Gathered(), cast("Any", self.create)
+        with create(**{**kwargs, "stream": True}) as stream:
+            for chunk in stream:
+                gathered.feed(chunk)
+            return gathered.answer(stream.response)
 
     @override
     def parse(
@@ -196,6 +212,10 @@ class SyncResponses(Responses):
         engine = self._client.engine
         entered = RESPONSES_LANE.enter(engine, kwargs)
         if entered is None:
+            if wishes := wishes_in(kwargs, self._client.stack):
+                create: Any = self.create
+                with routed(**wishes):
+                    return create(**kwargs)
             ordinary: Any = super()
             return ordinary.create(**kwargs)
         view, extras = entered

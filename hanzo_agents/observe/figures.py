@@ -6,6 +6,7 @@ from bisect import bisect_left
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from hanzo_agents._kernel.money import EXACT
 from hanzo_agents.observe import outcomes
 from hanzo_agents.observe.names import OTHER, Names, error_name
 
@@ -153,7 +154,8 @@ class Figures:
 
     def _add(self, name: str, labels: Labels, amount: int | Decimal = 1) -> None:
         counter = self.counters[name]
-        counter[labels] = counter.get(labels, 0) + amount
+        held = counter.get(labels, 0)
+        counter[labels] = EXACT.add(held, amount) if isinstance(amount, Decimal) else held + amount
 
     def _target(self, name: str | None) -> str:
         return self._targets.of(name or "")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
     from hanzo_agents._kernel.clock import Clock
     from hanzo_agents.policies.pace import Pace
+    from hanzo_agents.stores.pending import Pending
 
 __all__ = ["Admission", "Permit", "Terms", "reason", "refusal"]
 
@@ -75,9 +76,9 @@ class Permit:
         self._op = new_op()
         self._over = False
 
-    async def ask(self, need: Need) -> Turn:
+    def ask(self, need: Need) -> Pending[Turn]:
         """Ask for admission, once more if need be."""
-        return await self.limits.ask(self.lane, self._op, need, clock=self._clock)
+        return self.limits.ask(self.lane, self._op, need, clock=self._clock)
 
     def settle(self, tokens: int | None) -> None:
         """The call is over, and took so many tokens (None: as reckoned)."""

@@ -8,7 +8,6 @@ import inspect
 import json
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.loop_thread import DAEMON_THREADS
+from hanzo_agents._kernel.money import EXACT
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.reckoning import dollars
 from hanzo_agents.policies.webhook import WebhookError, check_url, post
@@ -101,7 +101,8 @@ class BudgetAlerts:
 
     def __post_init__(self) -> None:
         """Check what was given."""
-        if isinstance(self.thresholds, str) or not isinstance(self.thresholds, Sequence) or not self.thresholds:  # pyright: ignore[reportUnnecessaryIsInstance]
+        listed = isinstance(self.thresholds, Sequence) and not isinstance(self.thresholds, str | bytes)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not listed or not self.thresholds:
             raise ConfigError(f"BudgetAlerts.thresholds: expected a list of shares, got {self.thresholds!r}")
         for share in self.thresholds:
             number = isinstance(share, int | float) and not isinstance(share, bool)  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -132,7 +133,8 @@ class Watch:
             if not account.limit:
                 continue
             for share in self._alerts.thresholds:
-                if balance.spent < account.limit * Decimal(str(share)) or (account.name, share) in self._told:
+                mark = EXACT.multiply(account.limit, Decimal(str(share)))
+                if balance.spent < mark or (account.name, share) in self._told:
                     continue
                 self._told.add((account.name, share))
                 assert account.ends is not None
@@ -158,7 +160,6 @@ class _Deliveries:
     """Alerts on their way, so that the end of the process can give them a moment."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._under_way: set[Future[None]] = set()
         atexit.register(self.finish)
 
@@ -168,8 +169,7 @@ class _Deliveries:
         except RuntimeError:  # the process ends, and starts no threads any more
             _logger.warning("budget alert not sent: %s", alert)
             return
-        with self._lock:
-            self._under_way.add(job)
+        self._under_way.add(job)  # in one step: no lock, as this may be told to us in the middle of anything
         job.add_done_callback(self._under_way.discard)
 
     def finish(self) -> None:

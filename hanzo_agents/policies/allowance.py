@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from hanzo_agents._kernel.turns import Turns
 
 if TYPE_CHECKING:
     from hanzo_agents.policies.spend import Spend
@@ -61,14 +62,14 @@ class Allowance:
         share: of the spend, for extra legs.
     """
 
-    __slots__ = ("_lock", "_output", "_tokens", "_usd", "share")
+    __slots__ = ("_output", "_tokens", "_turns", "_usd", "share")
 
     def __init__(self, share: float) -> None:
         self.share = share
         self._tokens = _Account(share)
         self._usd = _Account(share)
         self._output = _Mean()
-        self._lock = threading.Lock()
+        self._turns = Turns()
 
     @property
     def mean_output(self) -> float | None:
@@ -77,11 +78,7 @@ class Allowance:
 
     def earn(self, spend: Spend) -> None:
         """A first leg took this."""
-        with self._lock:
-            self._output.add(spend.output)
-            self._tokens.earn(spend.tokens)
-            if spend.usd is not None:
-                self._usd.earn(spend.usd)
+        self._turns.put(self._earn, spend)
 
     def affords(self, own: Spend, extra: Spend) -> bool:
         """Whether an extra leg of a call can be paid.
@@ -90,12 +87,12 @@ class Allowance:
             own: what the call's first leg is expected to take.
             extra: what the extra one is.
         """
-        with self._lock:
+        with self._turns:
             return self._after(own, extra) is not None
 
     def withdraw(self, own: Spend, extra: Spend) -> bool:
         """Pay for an extra leg in advance; False when it cannot be paid, and nothing was."""
-        with self._lock:
+        with self._turns:
             after = self._after(own, extra)
             if after is None:
                 return False
@@ -106,9 +103,17 @@ class Allowance:
         """An extra leg is over: put right what was paid for it. None means that nothing was sent."""
         paid_usd = paid.usd or 0.0
         tokens, usd = (0.0, 0.0) if took is None else (took.tokens, paid_usd if took.usd is None else took.usd)
-        with self._lock:
-            self._tokens.credit += paid.tokens - tokens
-            self._usd.credit += paid_usd - usd
+        self._turns.put(self._give, paid.tokens - tokens, paid_usd - usd)
+
+    def _earn(self, spend: Spend) -> None:
+        self._output.add(spend.output)
+        self._tokens.earn(spend.tokens)
+        if spend.usd is not None:
+            self._usd.earn(spend.usd)
+
+    def _give(self, tokens: float, usd: float) -> None:
+        self._tokens.credit += tokens
+        self._usd.credit += usd
 
     def _after(self, own: Spend, extra: Spend) -> tuple[float, float] | None:
         """The credits once it is paid."""

@@ -28,4 +28,4 @@ def checked(field: str, value: object) -> Decimal:
         raise ConfigError(f"{field}: expected {expected}, got {value!r}") from None
     if not (amount.is_finite() and 0 <= amount <= MOST):
         raise ConfigError(f"{field}: expected {expected}, got {value!r}")
-    return abs(amount)
+    return amount.copy_abs()

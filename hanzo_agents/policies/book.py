@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hanzo_agents._kernel.money import EXACT
 from hanzo_agents.stores.ledger import Account
 from hanzo_agents.stores.store import StoreUnavailable
 
@@ -133,10 +134,7 @@ class Book:
         """
         accounts = page.accounts
         if spare:
-            accounts = tuple(
-                account if account.limit is None else replace(account, limit=max(account.limit - spare, _ZERO))
-                for account in accounts
-            )
+            accounts = tuple(_sparing(account, spare) for account in accounts)
         try:
             short = await self._ledger().reserve(op, amount, accounts, facts, lease=lease, clock=clock)
         except StoreUnavailable as error:
@@ -165,6 +163,10 @@ class Book:
         self._ledger().release(op, clock=clock).tell(lambda _: None, lambda error: self._owe(again, error))
 
     def _owe(self, operation: Callable[[], None], error: BaseException) -> None:
+        if not isinstance(error, StoreUnavailable):
+            # It would never be taken, and hold up what comes after it: what was reserved is left to its lease.
+            _logger.error("the budget's ledger did not take an operation: %s: %s", type(error).__name__, error)
+            return
         self._owed.append(operation)
         self._gone(error)
 
@@ -184,3 +186,10 @@ class Book:
             except IndexError:  # another thread was faster
                 return
             operation()
+
+
+def _sparing(account: Account, spare: Decimal) -> Account:
+    """The account as it looks to who must leave `spare` in it."""
+    if account.limit is None:
+        return account
+    return replace(account, limit=max(EXACT.subtract(account.limit, spare), _ZERO))

@@ -96,7 +96,8 @@ class Budget:
             from hanzo_agents.stores.state_dir import default_store
 
             object.__setattr__(self, "store", default_store())
-        object.__setattr__(self, "prices", checked_table("Budget.prices", self.prices or {}))
+        prices: Mapping[str, Price] = {} if self.prices is None else self.prices
+        object.__setattr__(self, "prices", checked_table("Budget.prices", prices))
         ladder = _ladder(self.on_shortage)
         object.__setattr__(self, "on_shortage", ladder)
         terms = Terms(
@@ -124,7 +125,7 @@ class Budget:
             raise ConfigError(f"Budget.max_output: expected tokens > 0, got {self.max_output!r}")
         if not isinstance(self.allow_unpriced, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"Budget.allow_unpriced: expected True or False, got {self.allow_unpriced!r}")
-        if self.when_store_is_away not in {"refuse", "allow"}:
+        if self.when_store_is_away not in ("refuse", "allow"):
             raise ConfigError(
                 f'Budget.when_store_is_away: expected "refuse" or "allow", got {self.when_store_is_away!r}'
             )

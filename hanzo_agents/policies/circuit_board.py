@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.target import Target
+from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.circuit_keys import circuit_key, endpoint_of
 from hanzo_agents.stores.circuits import CLOSED
@@ -66,7 +66,7 @@ class Board:
         self._homes: tuple[str, ...] = ()
         self._early = MemoryCircuits()
         self._away = False
-        self._lock = threading.RLock()
+        self._turns = Turns()
 
     def key(self, call: Call) -> str:
         """The key of a call's target."""
@@ -134,7 +134,7 @@ class Board:
         """A shared store has answered: its circuit looks like this."""
         self._back()
         if view.state != "closed" or key in self._seen:
-            with self._lock:
+            with self._turns:
                 if len(self._seen) >= MANY and key not in self._seen:
                     del self._seen[next(iter(self._seen))]
                 self._seen[key] = clock.now(), view
@@ -142,7 +142,7 @@ class Board:
 
     def forget(self, key: str | None) -> None:
         """Forget what was seen of a circuit, or of all."""
-        with self._lock:
+        with self._turns:
             for circuits in (self.own, self._early):
                 circuits.reset(key)
             if key is None:
@@ -152,13 +152,15 @@ class Board:
 
     def set_by_hand(self, key: str) -> None:
         """What was seen of a circuit before somebody set it is no longer so."""
-        with self._lock:
+        with self._turns:
             self._seen.pop(key, None)
 
     def lost(self, error: BaseException) -> None:
-        """The shared store is away. Said once, until it is back."""
-        with self._lock:
-            first, self._away = not self._away, True
+        """The shared store is away. Said once, until it is back. Never waits."""
+        self._turns.put(self._lost, error)
+
+    def _lost(self, error: BaseException) -> None:
+        first, self._away = not self._away, True
         if first:
             _logger.warning("Breaker: %s; goes on with the state of this process", error)
 
@@ -181,14 +183,14 @@ class Board:
     def _back(self) -> None:
         if not self._away:
             return
-        with self._lock:
+        with self._turns:
             first, self._away = self._away, False
         if first:
             _logger.info("Breaker: the store answers again")
 
     def _meet(self, home: str, clock: Clock) -> None:
         """The first call to an address: what was set by hand before holds there."""
-        with self._lock:
+        with self._turns:
             if home in self._homes or len(self._homes) >= MANY:
                 return
             self._homes = (*self._homes, home)

@@ -16,13 +16,22 @@ import openai
 
 from hanzo_agents.errors import ConfigError, InvalidResponse, Refused
 
-__all__ = ["context_overflow", "not_sent", "retry_after", "status_of", "substitutable", "transient"]
+__all__ = [
+    "FILTER_CODES",
+    "context_overflow",
+    "not_sent",
+    "retry_after",
+    "status_of",
+    "substitutable",
+    "transient",
+]
 
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 _REPEATING = frozenset({"tool_arguments_truncated", "response_too_large"})
 """Codes of ours for what the same request would only do again."""
 
-_FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
+FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
+"""How OpenAI, the router and Azure say that the request, or the answer, was not let through."""
 _SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _OVERFLOW_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
 _OVERFLOW_WORDS = (
@@ -73,7 +82,7 @@ def substitutable(error: Exception) -> bool:
     if isinstance(error, Refused):
         return not isinstance(error, TimeoutError)
     code = _code_of(error)
-    if code in _FILTER_CODES or code == "tool_arguments_truncated":
+    if code in FILTER_CODES or code == "tool_arguments_truncated":
         return False
     status = status_of(error) or 0
     return (

@@ -11,7 +11,7 @@ from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import BudgetExceeded, Unaccountable
 from hanzo_agents.policies.leg import Leg
 from hanzo_agents.policies.purses import Purses
-from hanzo_agents.policies.reckoning import Quote, affordable, quote, tokens_in
+from hanzo_agents.policies.reckoning import Quote, affordable, quote, tokens_foretold, tokens_in
 from hanzo_agents.policies.refusals import of_account, of_tally
 from hanzo_agents.policies.tally import reserve_in
 from hanzo_agents.prices import over
@@ -35,6 +35,14 @@ Rung = Literal["shrink"] | Target
 
 FREE_PATHS = frozenset({"conversations", "files", "models", "moderations", "uploads", "vector_stores"})
 """Requests beside model calls that cost nothing by themselves. What is not among them may, and has no price."""
+
+FREE_ENDS = ("/cancel", "/input_tokens")
+"""What ends the paths of others that are free: tokens are counted for nothing."""
+
+PAID_ENDS = ("/search",)
+"""What ends the paths of those that are not: a search in a vector store is billed."""
+
+READING = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 MODEL_CALLS = frozenset({"chat", "responses", "embeddings", "model"})
 
@@ -101,8 +109,7 @@ class Desk:
     def _check_other(self, call: Call) -> None:
         """Refuse a request beside model calls that may cost, where a limit holds."""
         method, _, path = call.view.operation.partition(" ")
-        first = path.strip("/").partition("/")[0]
-        if method != "POST" or first in FREE_PATHS or path.endswith("/cancel"):
+        if method in READING or _free(path):
             return
         page = None if self.book is None else self.book.page(call.clock.wall())
         self._check_unpriced(call, path, limited=_limited(page, self.purses.of(call, runs=not covered(call))))
@@ -155,16 +162,20 @@ class Desk:
 
     async def _price(self, call: Call, prices: Prices, *, ask: bool) -> Pricing | None:
         target = as_priced(call)
-        # The router's own page comes before the public list, and tells the largest answer; it is asked now and then.
+        # The router's own page comes before the public list, and tells the largest answer; it is asked seldom.
         return await prices.learn(target) if ask else prices.known(target)
 
     def most(self, call: Call, price: Pricing) -> Quote:
         """What the call can cost with the largest answer it may get."""
-        asked = call.view.max_output
-        if asked is None:
+        view = call.view
+        asked, given = view.max_output, tokens_in(view)
+        if asked is None or asked < 0:
             known = price.max_output
             asked = self.terms.max_output if known is None else min(known, self.terms.max_output)
-        return quote(price, tokens_in(call.view), asked, call.view.choices)
+        if view.stateful and call.target.context_window is not None:
+            # What the provider adds of its own, such as earlier turns, is not seen here.
+            given = max(given, call.target.context_window)
+        return quote(price, given, asked, view.choices, tokens_foretold(view))
 
     async def _reserved(self, leg: Leg, *, shrink: bool) -> None:
         """Reserve for a leg; for a smaller answer where that is allowed and the whole cannot be paid.
@@ -182,7 +193,9 @@ class Desk:
             refusal, left = refused
             tries += 1
             # What is left may go to others between two tries, so that the next is smaller still.
-            smaller = affordable(price, wanted, left, call.view.choices) if may_shrink and tries < TRIES else None
+            if not may_shrink or tries >= TRIES:
+                raise refusal
+            smaller = affordable(price, wanted, left, call.view.choices, tokens_foretold(call.view))
             if smaller is None:
                 raise refusal
             wanted = smaller
@@ -254,6 +267,14 @@ class Desk:
 
 def _limited(page: Page | None, tallies: Sequence[Tally]) -> bool:
     return (page is not None and page.limited) or any(tally.limit is not None for tally in tallies)
+
+
+def _free(path: str) -> bool:
+    """Whether a request to a path costs nothing, as far as its spelling tells for sure."""
+    parts = path.strip("/").split("/")
+    if ".." in parts or "%" in path or path.endswith(PAID_ENDS):
+        return False
+    return parts[0] in FREE_PATHS or path.endswith(FREE_ENDS)
 
 
 def covered(call: Call) -> bool:

@@ -71,14 +71,14 @@ class Fallback:
             return await send(call)
         failures: list[Failure] = []
         chain = self._chain(call)
-        for target in chain:
+        for place, target in enumerate(chain):
             if why := _unfit(call, target, failures):
                 call.note("Fallback", "passes by", f"{target}: {why}")
                 failures.append(Failure(str(target), Unsupported(f"{target} {why}", code="unsupported")))
                 continue
             aimed = call.aimed_at(target, spare=target is not chain[-1])
             try:
-                return await _in_its_share(aimed, send, left=len(chain) - chain.index(target))
+                return await _in_its_share(aimed, send, left=len(chain) - place)
             except _ShareSpent as error:
                 failures.append(Failure(str(target), error, target.context_window))
                 call.note("Fallback", "moves on", str(error))
@@ -154,7 +154,7 @@ async def _in_its_share(call: Call, send: Send, *, left: int) -> Reply:
 
 def _unfit(call: Call, target: Target, failures: list[Failure]) -> str | None:
     """Why the target cannot take the call, None when it may."""
-    if missing := call.view.needs & target.lacks:
+    if target.lacks and (missing := call.view.needs & target.lacks):
         return f"lacks {', '.join(sorted(missing))}"
     too_small = max((failure.window or 0 for failure in failures if context_overflow(failure.error)), default=0)
     if target.context_window is not None and target.context_window <= too_small:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import threading
 from bisect import bisect_left, insort
 from collections import deque
 from typing import TYPE_CHECKING
 
+from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,34 +33,35 @@ class Latencies:
         window: observations of one target that count, the latest ones.
     """
 
-    __slots__ = ("_lock", "_targets", "window")
+    __slots__ = ("_targets", "_turns", "window")
 
     def __init__(self, window: int = WINDOW) -> None:
         if type(window) is not int or window < 1:
             raise ConfigError(f"Latencies.window: expected an integer >= 1, got {window!r}")
         self.window = window
         self._targets: dict[Hashable, tuple[deque[float], list[float]]] = {}
-        self._lock = threading.Lock()
+        self._turns = Turns()
 
     def note(self, target: Hashable, seconds: float) -> None:
         """Write down that the target took so long."""
-        if not 0 <= seconds < math.inf:
-            return
-        with self._lock:
-            found = self._targets.get(target)
-            if found is None:
-                found = self._targets[target] = (deque(), [])
-                if len(self._targets) > MOST_TARGETS:
-                    del self._targets[next(iter(self._targets))]
-            latest, ordered = found
-            if len(latest) >= self.window:
-                del ordered[bisect_left(ordered, latest.popleft())]
-            latest.append(seconds)
-            insort(ordered, seconds)
+        if 0 <= seconds < math.inf:
+            self._turns.put(self._note, target, seconds)
+
+    def _note(self, target: Hashable, seconds: float) -> None:
+        found = self._targets.get(target)
+        if found is None:
+            found = self._targets[target] = (deque(), [])
+            if len(self._targets) > MOST_TARGETS:
+                del self._targets[next(iter(self._targets))]
+        latest, ordered = found
+        if len(latest) >= self.window:
+            del ordered[bisect_left(ordered, latest.popleft())]
+        latest.append(seconds)
+        insort(ordered, seconds)
 
     def percentile(self, target: Hashable, share: float, *, at_least: int = 1) -> float | None:
         """The time that `share` of the observations did not exceed; None while there are fewer than `at_least`."""
-        with self._lock:
+        with self._turns:
             found = self._targets.get(target)
             if found is None or len(found[1]) < at_least:
                 return None

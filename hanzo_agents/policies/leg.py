@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.journal import Attempt, Basis, Cost
+from hanzo_agents._kernel.money import added
 from hanzo_agents.errors import InvalidResponse
 from hanzo_agents.policies.book import new_op
 from hanzo_agents.policies.reckoning import dollars
 from hanzo_agents.policies.tally import book_in
-from hanzo_agents.stores.ledger import Facts
+from hanzo_agents.stores.ledger import MOST, Facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,14 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Leg"]
 
+_logger = logging.getLogger("hanzo_agents")
+
 _ZERO = Decimal(0)
 
 
 class Leg(list[Attempt]):
     """The attempts of one send, and its reservation. Ends once: settled, failed, or given back.
 
-    It must not hold the call it is recorded in (`below`): that would be a circle, and the whole call, with its answer,
-    would wait for the garbage collector.
+    It must not hold the call it is recorded in (`below`): in such a circle the whole call, with its answer, would
+    wait for the garbage collector.
 
     Args:
         call: as it came to the budget.
@@ -48,7 +52,8 @@ class Leg(list[Attempt]):
     """
 
     __slots__ = (
-        "amount", "asked", "book", "call", "max_output", "most", "op", "over", "page", "price", "prices", "tallies",
+        "amount", "asked", "book", "call", "max_output", "most", "op", "over", "page", "price", "prices",
+        "tallies",
     )  # fmt: skip
 
     def __init__(self, call: Call, *, book: Book | None, tallies: Sequence[Tally]) -> None:
@@ -114,26 +119,36 @@ class Leg(list[Attempt]):
             target, now = self.call.target, self.call.clock.now()
             self.append(Attempt(1, str(target), now, target.name, usage=settled.usage, cost=settled.cost))
         costs = [self._cost(attempt) for attempt in self]
-        known = [cost.amount for cost in costs if cost.amount is not None]
-        spent = sum(known, _ZERO)
+        spent = added(cost.amount for cost in costs if cost.amount is not None)
         book_in(self.tallies, self.amount, spent)
+        if self.book is not None and self.page is not None:
+            basis = _basis(costs)
+            usages = [attempt.usage for attempt in self if attempt.usage is not None]
+            tokens = sum(usage.input_tokens for usage in usages), sum(usage.output_tokens for usage in usages)
+            facts = self.facts(basis=basis, attempts=sum(attempt.sent for attempt in self), tokens=tokens)
+            self.book.settle(self.op, min(spent, MOST), self.page, facts, self.call.clock)
         if self.amount and spent > self.amount:
             self.call.note(
                 "Budget",
                 "overdrawn",
                 f"{self.call.target} cost {dollars(spent)}, reserved were {dollars(self.amount)}",
             )
-        if self.book is not None and self.page is not None:
-            basis = _basis(costs)
-            usages = [attempt.usage for attempt in self if attempt.usage is not None]
-            tokens = sum(usage.input_tokens for usage in usages), sum(usage.output_tokens for usage in usages)
-            facts = self.facts(basis=basis, attempts=sum(attempt.sent for attempt in self), tokens=tokens)
-            self.book.settle(self.op, spent, self.page, facts, self.call.clock)
 
     def _cost(self, attempt: Attempt) -> Cost:
-        """What an attempt cost, written into it where nobody else knew."""
-        if attempt.cost.amount is None:
+        """What an attempt cost, written into it where nobody else knew.
+
+        Never raises: the rest is still to be booked.
+        """
+        amount = attempt.cost.amount
+        if amount is not None:
+            if amount.is_finite() and 0 <= amount <= MOST:
+                return attempt.cost
+            _logger.warning("%s is no cost of a request; it is estimated", amount)
+        try:
             attempt.cost = self._estimate(attempt)
+        except Exception:
+            _logger.exception("a cost could not be estimated")
+            attempt.cost = Cost(self.amount, "estimated") if self.amount else Cost()
         return attempt.cost
 
     def _estimate(self, attempt: Attempt) -> Cost:

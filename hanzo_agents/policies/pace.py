@@ -8,9 +8,9 @@ what was configured. A Retry-After is waited for by all.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.policies.headroom import Kind, headroom
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Pace:
     """
 
     __slots__ = (
-        "_cut_at", "_grown_at", "_left", "_lock", "_most_slots", "_requests", "_tokens", "held_until", "share",
+        "_cut_at", "_grown_at", "_left", "_most_slots", "_requests", "_tokens", "_turns", "held_until", "share",
         "slots",
     )  # fmt: skip
 
@@ -74,13 +74,13 @@ class Pace:
         self._cut_at = self._grown_at = float("-inf")
         self._requests = self._tokens = 0
         self._left: dict[Kind, _Left] = {}
-        self._lock = threading.Lock()
+        self._turns = Turns()
 
     def hold(self, now: float, tokens: int) -> float:
         """Seconds for which the upstream takes no call of so many tokens."""
         hold = self.held_until - now
         if self._left:
-            with self._lock:
+            with self._turns:
                 for kind, left in self._left.items():
                     if left.until > now and self._remaining(kind, left) < (
                         1 if kind == "requests" else max(tokens, 1)
@@ -103,16 +103,14 @@ class Pace:
 
     def went(self, now: float, tokens: int) -> Mark:
         """A call is sent."""
-        with self._lock:
+        with self._turns:
             self._requests += 1
             self._tokens += tokens
             return Mark(now, self._requests, self._tokens)
 
     def stayed(self, tokens: int) -> None:
         """A call that was to be sent was not."""
-        with self._lock:
-            self._requests -= 1
-            self._tokens -= tokens
+        self._turns.put(self._take_back, tokens)
 
     def heard(self, headers: Any, mark: Mark, clock: Clock) -> None:
         """A reply to a call came with these headers."""
@@ -120,7 +118,7 @@ class Pace:
         if not told:
             return
         now = clock.now()
-        with self._lock:
+        with self._turns:
             for kind, room in told.items():
                 known = self._left.get(kind)
                 # Replies overtake each other: what a later call was told is newer.
@@ -131,7 +129,7 @@ class Pace:
         """A call was accepted."""
         if self.whole:
             return
-        with self._lock:
+        with self._turns:
             self.share = min(1.0, self.share + RECOVERY * max(now - self._grown_at, 0.0) / 60)
             self._grown_at = max(self._grown_at, now)
             if self.slots is not None and self._most_slots is not None:
@@ -139,7 +137,7 @@ class Pace:
 
     def refused(self, retry_after: float | None, mark: Mark, now: float) -> bool:
         """A call was refused by the upstream (429). Whether the pace was cut: once for the calls of one moment."""
-        with self._lock:
+        with self._turns:
             if retry_after is not None:
                 self.held_until = max(self.held_until, now + retry_after)
             if mark.at <= self._cut_at:
@@ -152,12 +150,16 @@ class Pace:
 
     def remaining(self, now: float) -> Mapping[str, int]:
         """What the upstream still takes, by its own word."""
-        with self._lock:
+        with self._turns:
             return {kind: self._remaining(kind, left) for kind, left in self._left.items() if left.until > now}
 
     def at_rest(self, now: float) -> bool:
         """Whether there is nothing to remember."""
         return self.whole and self.hold(now, 0) <= 0
+
+    def _take_back(self, tokens: int) -> None:
+        self._requests -= 1
+        self._tokens -= tokens
 
     def _remaining(self, kind: Kind, left: _Left) -> int:
         gone = self._requests - left.mark.requests if kind == "requests" else self._tokens - left.mark.tokens
@@ -167,19 +169,19 @@ class Pace:
 class Paces:
     """The pace of each target that one policy has seen."""
 
-    __slots__ = ("_lock", "_paces", "_slots", "_sweep_at")
+    __slots__ = ("_paces", "_slots", "_sweep_at", "_turns")
 
     def __init__(self, slots: int | None) -> None:
         self._slots = slots
         self._paces: dict[str, Pace] = {}
         self._sweep_at = MANY_TARGETS
-        self._lock = threading.Lock()
+        self._turns = Turns()
 
     def of(self, target: str, now: float) -> Pace:
         """The pace of a target."""
         pace = self._paces.get(target)
         if pace is None:
-            with self._lock:
+            with self._turns:
                 if len(self._paces) >= self._sweep_at:
                     self._paces = {name: pace for name, pace in self._paces.items() if not pace.at_rest(now)}
                     self._sweep_at = max(MANY_TARGETS, 2 * len(self._paces))

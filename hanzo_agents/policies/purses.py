@@ -62,7 +62,8 @@ class Purses:
         else:
             raise ConfigError(
                 "Budget.per_run: nothing tells which run this call belongs to; make it inside "
-                "`with run_budget():`, or through an agent's run"
+                "`with run_budget():`, or through an agent's run; a thread of your own is in the block only by "
+                "contextvars.copy_context().run(...)"
             )
         return found
 

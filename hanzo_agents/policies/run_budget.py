@@ -30,8 +30,12 @@ def run_budget(limit: Amount | None = None) -> Generator[Run]:
         print(run.cost)
 
     Counted are all calls through our providers, models and clients: of tools that run at once, agents inside
-    agents, handoffs, retries, hedges, and of tasks and threads begun in the block. Blocks nest: a call is charged
-    to every one around it. The limit holds with and without a `Budget` in the stack.
+    agents, handoffs, retries, hedges, and of tasks begun in the block. Blocks nest: a call is charged to every one
+    around it. The limit holds with and without a `Budget` in the stack.
+
+    Threads of the agents' tools and of `asyncio.to_thread` belong to the block too. A thread or an executor of
+    your own does where it runs in the block's context, `pool.submit(copy_context().run, ask)`: before Python 3.14
+    a `threading.Thread` begins in an empty one, and nothing of it is seen here.
 
     Args:
         limit: US dollars; None only adds up.

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.journal import Cost
+from hanzo_agents._kernel.money import EXACT
 from hanzo_agents.policies.reckoning import dollars
 from hanzo_agents.policies.tally import Tally
 
@@ -110,6 +111,6 @@ def _total(attempts: Iterable[Attempt]) -> Cost:
             continue
         if attempt.cost.amount is None:
             return Cost()
-        total += attempt.cost.amount
+        total = EXACT.add(total, attempt.cost.amount)
         estimated = estimated or attempt.cost.basis == "estimated"
     return Cost(total, "estimated" if estimated else "reported")

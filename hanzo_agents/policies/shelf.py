@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from hanzo_agents._kernel.money import EXACT
+from hanzo_agents._kernel.turns import Turns
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.clock import Clock
@@ -69,32 +71,33 @@ class Shelf:
             ("hits", "shared", "misses", "bypassed", "kept", "dropped", "saved_tokens"), 0
         )
         self._saved = Decimal(0)
-        # Reentrant: answers are also kept when the garbage collector ends a stream.
-        self._lock = threading.RLock()
+        self._turns = Turns()
         self._away = False
         self._no_writing_until = float("-inf")
 
     @property
     def stats(self) -> CacheStats:
         """What was done so far."""
-        with self._lock:
+        with self._turns:
             return CacheStats(**self._counts, saved=self._saved)
 
     def count(self, what: str, more: int = 1) -> None:
-        """Add to a figure."""
-        with self._lock:
-            self._counts[what] += more
+        """Add to a figure. Never waits."""
+        self._turns.put(self._count, what, more)
+
+    def _count(self, what: str, more: int) -> None:
+        self._counts[what] += more
 
     def saved(self, facts: Facts, *, shared: bool) -> None:
         """Count a hit, and what it saved."""
         counts, usage, amount = self._counts, facts.usage, facts.cost.amount
-        with self._lock:
+        with self._turns:
             counts["hits"] += 1
             counts["shared"] += shared
             if usage is not None:
                 counts["saved_tokens"] += usage.total_tokens
             if amount is not None:
-                self._saved += amount
+                self._saved = EXACT.add(self._saved, amount)
 
     def back(self) -> None:
         """The store answers."""

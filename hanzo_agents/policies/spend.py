@@ -78,11 +78,12 @@ def expected(call: Call, output: float | None) -> Spend:
 
 def spent(call: Call, settled: Settled) -> Spend | None:
     """What a leg took, None when nobody knows."""
-    if settled.usage is None:
+    usage, amount = settled.usage, settled.cost.amount
+    if usage is None:
         return None
-    spend = likewise(call, settled.usage)
-    amount = settled.cost.amount
-    return spend if amount is None else Spend(spend.input, spend.output, float(amount))
+    if amount is None:
+        return likewise(call, usage)
+    return Spend(usage.input_tokens, usage.output_tokens, float(amount))
 
 
 def likewise(call: Call, usage: Usage) -> Spend:

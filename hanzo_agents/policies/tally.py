@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from hanzo_agents._kernel.money import EXACT, added
+from hanzo_agents._kernel.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["Tallies", "Tally", "book_in", "reserve_in"]
 
-_lock = threading.Lock()
+_turns = Turns()
 """One for all tallies: a reservation is made in several of them at once."""
 
 MOST_RUNS = 10_000
@@ -40,7 +42,7 @@ class Tally:
     @property
     def available(self) -> Decimal | None:
         """What could still be reserved, None without a limit; never negative."""
-        return None if self.limit is None else max(self.limit - self.spent - self.reserved, ZERO)
+        return None if self.limit is None else max(_left(self, self.limit), ZERO)
 
     def __repr__(self) -> str:
         return f"Tally({self.kind}, limit={self.limit}, spent={self.spent}, reserved={self.reserved})"
@@ -58,7 +60,7 @@ class Tallies:
         return self._named.get(name)
 
     def __getitem__(self, name: str) -> Tally:
-        with _lock:
+        with _turns:
             tally = self._named.get(name)
             if tally is None:
                 tally = self._named[name] = Tally(self._kind, self._limit)
@@ -85,22 +87,32 @@ def reserve_in(tallies: Sequence[Tally], amount: Decimal, *, spare: Decimal = ZE
     Returns:
         None, or the tally with the least left of those that are short.
     """
-    with _lock:
+    needed = added((amount, spare))
+    with _turns:
         tightest: Tally | None = None
+        least: Decimal | None = None
         for tally in tallies:
-            if tally.limit is not None and tally.spent + tally.reserved + amount + spare > tally.limit:
-                left = tally.limit - tally.spent - tally.reserved
-                if tightest is None or left < tightest.limit - tightest.spent - tightest.reserved:  # type: ignore[operator]
-                    tightest = tally
+            if tally.limit is None:
+                continue
+            left = _left(tally, tally.limit)
+            if left < needed and (least is None or left < least):
+                tightest, least = tally, left
         if tightest is None:
             for tally in tallies:
-                tally.reserved += amount
+                tally.reserved = EXACT.add(tally.reserved, amount)
         return tightest
 
 
 def book_in(tallies: Sequence[Tally], reserved: Decimal, spent: Decimal) -> None:
-    """Give back what was reserved, and count what was spent."""
-    with _lock:
-        for tally in tallies:
-            tally.reserved -= reserved
-            tally.spent += spent
+    """Give back what was reserved, and count what was spent. Never waits."""
+    _turns.put(_book, tallies, reserved, spent)
+
+
+def _book(tallies: Sequence[Tally], reserved: Decimal, spent: Decimal) -> None:
+    for tally in tallies:
+        tally.reserved = EXACT.subtract(tally.reserved, reserved)
+        tally.spent = EXACT.add(tally.spent, spent)
+
+
+def _left(tally: Tally, limit: Decimal) -> Decimal:
+    return EXACT.subtract(EXACT.subtract(limit, tally.spent), tally.reserved)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import openai
 
 from hanzo_agents.errors import ConfigError, InvalidResponse, Refused
-from hanzo_agents.policies.classify import retry_after, status_of
+from hanzo_agents.policies.classify import FILTER_CODES, retry_after, status_of
 
 __all__ = ["asked_rest", "unhealthy"]
 
-_OURS = frozenset({"tool_arguments_truncated", "response_too_large", "content_filter", "content_policy_violation"})
+_OURS = FILTER_CODES | {"tool_arguments_truncated", "response_too_large"}
 """Codes for what the request, or a limit of ours, brought about."""
 
 

@@ -40,6 +40,10 @@ _WORDLESS = frozenset({"embedding", "moderation", "rerank"})
 """Modes of models that answer without tokens."""
 
 
+_TELLING = frozenset({"model_name", "model_group", "pricing"})
+"""What an entry has that may tell a price."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One deployment on a page.
@@ -69,6 +73,9 @@ def read_page(page: Any) -> Page:
     entries = dicts(data) or dicts([data])
     if not isinstance(data, dict | list) or (data and not entries):
         raise ValueError("not a page of models")
+    if not any(_TELLING & entry.keys() for entry in entries):
+        # A provider's own list of models says nothing of prices, and so does not deny those that are public.
+        return {}
     listed: Page = {}
     for entry in entries:
         name, deployment = _entry(entry)

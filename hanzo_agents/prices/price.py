@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
+from hanzo_agents._kernel.money import EXACT
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ __all__ = ["EXACT", "Amount", "Dearest", "Limited", "Price", "Tiered"]
 
 Amount = Decimal | float | str
 """US dollars, as people write them; a float means the number it prints as."""
-
-EXACT = Context(prec=60)
-"""Money is not rounded, whatever precision the program around us works with."""
 
 _MOST = Decimal(1_000_000_000)
 """A price above this is a slip of units. It also keeps sums exact, and so does this:"""

@@ -1,7 +1,7 @@
 """How hard a task is, from what is asked: a score from 0 to 1, and what made it so.
 
-A sum of a few weights, squashed: no model is asked, nothing is learned at run time, and every point can be explained.
-What the weights are worth is measured in `benchmarks/routing/`.
+A sum of a few weights, squashed: no model is asked, nothing is learned at run time, and every point can be
+explained. What the weights are worth is measured in `benchmarks/routing/`.
 """
 
 from __future__ import annotations
@@ -29,24 +29,35 @@ FOLLOW_UP_WORDS = 6
 MOST_TURNS = 4
 """How many follow-ups back the task is looked for."""
 
-_WORD = re.compile(r"[^\W_]+(?:[-+'’][^\W_]+)*")
-_FORMULA = re.compile(r"[a-z0-9)]\s?\^\s?[a-z0-9(]|[a-z]'' ?[+=-]|\b[a-z] ?[<>]?= ?-?\d|\bd[xyt]\b|\bo\([n1]|[∑∫√≤≥∈∀∃]")
+_WORD = re.compile(r"[^\W_]+(?:[-+'\u2019][^\W_]+)*")
+_FORMULA = re.compile(r"[a-z0-9)]\s?\^\s?[a-z0-9(]|[a-z]'' ?[+=-]|\b[a-z] ?[<>]?= ?-?\d|\bo\([n1]|[∑∫√≤≥∈∀∃]")
 _CODE = re.compile(r"```|\bdef \w+\(|\bclass \w+[:({]|=>|\w+\(\)|[;{]\s*$|</?\w+>", re.MULTILINE)
 _QUOTED = re.compile(r'["“„«][^"”“»]{12,}["”“»]|:\s*\n|```')
+# One class of characters is searched for much faster than an alternation; most prompts have none of them.
+_FORMULA_SIGNS = re.compile(r"[\^=(∑∫√≤≥∈∀∃]|''")
+_CODE_SIGNS = re.compile(r"[`(){};<>:]")
+_QUOTED_SIGNS = re.compile(r'["“„«:`]')
+_NUMBER = re.compile(r"(?<![\w.:])-?\d+(?:\.\d+)?(?![\w:.]\d)", re.ASCII)
+_DIFFERENTIALS = frozenset({"dx", "dy", "dt"})
 
 # Fitted by hand on the tuning half of benchmarks/routing; no other figure here was chosen by looking at results.
-BIAS = -0.2
+BIAS = -0.6
 FIRST = {
-    "hard task": 1.9, "hard topic": 1.3, "reasoning": 0.9, "constraints": 0.35,
-    "easy task": -2.0, "small talk": -1.8, "fact": -1.3, "brief": -0.7,
+    "hard task": 1.9, "hard topic": 1.3, "reasoning": 0.7, "constraints": 0.35,
+    "easy task": -2.0, "small talk": -1.8, "fact": -1.3, "brief": -0.7, "everyday text": -1.2, "role play": -1.5,
 }  # fmt: skip
 """What the first word of a group adds."""
 FURTHER = {
     "hard task": 0.6, "hard topic": 0.7, "reasoning": 0.3, "constraints": 0.3,
-    "easy task": -0.3, "small talk": -0.3, "fact": -0.2, "brief": -0.2,
+    "easy task": -0.3, "small talk": -0.3, "fact": -0.2, "brief": -0.2, "everyday text": -0.3, "role play": -0.3,
 }  # fmt: skip
 """What each further one adds, three at most."""
-FORMULA, CODE, LONG_ASK, GIVEN_TEXT, QUESTION = 1.2, 0.3, 0.5, -0.8, 0.3
+FORMULA, FIGURES, CODE, LONG_ASK, GIVEN_TEXT, QUESTION = 1.2, 1.4, 0.3, 0.5, -0.8, 0.3
+SHORT_QUESTION, LONG_FACT = 14, 0.3
+"""A question of more words is hardly one of fact: what says so counts this much."""
+
+MANY_FIGURES = 4
+"""Numbers from which a question is taken for a word problem."""
 LEADING = 0.8
 """The first word of a request says most about it: what it adds is counted once more, times this."""
 
@@ -118,6 +129,9 @@ def _weigh(text: str, *, more: bool) -> tuple[dict[str, float], bool]:
             return {}, True
     counts, leading = _count(lowered, words)
     weights = {group: FIRST[group] + FURTHER[group] * min(n - 1, 3) for group, n in counts.items()}
+    if len(words) > SHORT_QUESTION and "fact" in weights:
+        weights["fact"] *= LONG_FACT
+        leading = None if leading == "fact" else leading
     if leading is not None:
         weights[leading] += LEADING * FIRST[leading]
     _weigh_shape(asked, lowered, words, weights)
@@ -127,37 +141,41 @@ def _weigh(text: str, *, more: bool) -> tuple[dict[str, float], bool]:
 def _count(lowered: str, words: list[str]) -> tuple[dict[str, int], str | None]:
     """How many words of each group there are, and the group of the first word."""
     counts: dict[str, int] = {}
-    leading: str | None = None
-    for index, word in enumerate(words):
-        group = _group_of(word)
+    for word in words:
+        group, phrases = _known(word)
         if group is not None:
             counts[group] = counts.get(group, 0) + 1
-            if index == 0:
-                leading = group
-    for group, phrases in PHRASES.items():
-        for phrase in phrases:
+        for phrase, meant in phrases:
             if phrase in lowered:
-                counts[group] = counts.get(group, 0) + 1
+                counts[meant] = counts.get(meant, 0) + 1
     if not lowered.isascii():
         for group, signs in SIGNS.items():
             if found := sum(sign in lowered for sign in signs):
                 counts[group] = counts.get(group, 0) + found
-    return counts, leading
+    return counts, _known(words[0])[0] if words else None
+
+
+_PHRASES: dict[str, list[tuple[str, str]]] = {}
+for _group, _phrases in PHRASES.items():
+    for _phrase in _phrases:
+        _PHRASES.setdefault(_WORD.findall(_phrase)[0], []).append((_phrase, _group))
 
 
 @lru_cache(maxsize=4096)
-def _group_of(word: str) -> str | None:
-    return WORDS.group_of(word)
+def _known(word: str) -> tuple[str | None, tuple[tuple[str, str], ...]]:
+    """The group of a word, and the phrases that begin with it."""
+    return WORDS.group_of(word), tuple(_PHRASES.get(word, ()))
 
 
 def _weigh_shape(asked: str, lowered: str, words: list[str], weights: dict[str, float]) -> None:
     """What the form of the text adds: formulas, code, length of the request itself, given text, questions."""
-    if _FORMULA.search(lowered):
+    if (_FORMULA_SIGNS.search(lowered) and _FORMULA.search(lowered)) or not _DIFFERENTIALS.isdisjoint(words):
         weights["formula"] = FORMULA
-    if _CODE.search(asked):
+    if "?" in asked and "given text" not in weights and len(_NUMBER.findall(asked)) >= MANY_FIGURES:
+        weights["figures"] = FIGURES
+    if _CODE_SIGNS.search(asked) and _CODE.search(asked):
         weights["code"] = CODE
-    given = _QUOTED.search(asked) is not None
-    if given:
+    if _QUOTED_SIGNS.search(asked) and _QUOTED.search(asked):
         weights["given text"] = GIVEN_TEXT
     elif len(words) > 25:
         weights["long request"] = LONG_ASK

@@ -1,4 +1,4 @@
-"""National ids of a few countries: by their check digits, or by the word before them where those say too little."""
+"""National ids of some countries: by their check digits, or by the word before them where those say too little."""
 
 from __future__ import annotations
 
@@ -92,17 +92,35 @@ _IDS = (
     _Id(_shape(r"[0-3]\d[01]\d{3}[-+A-FU-Y]\d{3}[0-9A-FHJ-NPR-Y]"), checksums.hetu),
     _Id(_shape(r"\d\d\.\d\d\.\d\d-\d{3}\.\d\d"), checksums.niss),
     _Id(
-        _shape(r"\d{11}"), checksums.niss, _words(r"rijksregisternummer|registre national|niss|insz|numéro national")
+        _shape(r"\d{11}"), checksums.niss, _words(r"rijksregister\w*|registre national|niss|insz|numéro national")
     ),
 )  # fmt: skip
 
 
+# Six digits with little between them, or how a codice fiscale begins: every id holds one of the two.
+_DENSE = re.compile(r"(?:\d[ .+-]?){5}\d|[A-Z]{6} ?\d\d[A-Z]\d\d", re.ASCII | re.IGNORECASE)
+AROUND = 32
+"""Characters around such a place that are searched: more than any id has."""
+
+
+def _windows(text: str) -> Iterable[tuple[int, int]]:
+    """The parts of a text that may hold an id; most texts have none."""
+    start = end = 0
+    for match in _DENSE.finditer(text):
+        if match.start() - AROUND > end:
+            if end:
+                yield start, end
+            start = max(0, match.start() - AROUND)
+        end = match.end() + AROUND
+    if end:
+        yield start, min(end, len(text))
+
+
 def national_spans(text: str) -> Iterable[tuple[int, int]]:
     """Where national ids stand."""
-    if not any(sign.isdigit() for sign in text):
-        return
+    windows = [*_windows(text)]
     for one in _IDS:
-        for match in one.shape.finditer(text):
+        for match in (match for window in windows for match in one.shape.finditer(text, *window)):
             number = match[0] if one.holds is checksums.hetu else re.sub(r"[ .+-]", "", match[0]).upper()
             if not one.holds(number):
                 continue

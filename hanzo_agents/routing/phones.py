@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["phone_spans"]
 
 REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "BR", "IN", "CN", "JP", "PL")
-"""Whose national spelling is tried where a number has no country code and a word says that it is a phone number."""
+"""Whose national spelling is tried where a number has no country code, and a word says what it is."""
 
 BEFORE = 32
 """Characters before a number in which that word is looked for."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["CLOSINGS", "PHRASES", "SIGNS", "Vocabulary", "WORDS"]
+__all__ = ["CLOSINGS", "PHRASES", "SIGNS", "WORDS", "Vocabulary"]
 
 
 class Vocabulary(NamedTuple):
@@ -35,12 +35,12 @@ _GROUPS = {
     # Verbs of tasks in which one step builds on another.
     "hard task": """
         prove proof disprove derive deriv* deduce demonstrate falsif* formali* generali*
-        design architect* sketch refactor* restructur* migrat* port rearchitect modulari*
+        design* architect* sketch refactor* restructur* migrat* port rearchitect modulari*
         implement* build debug* diagnos* investigat* troubleshoot* bisect* profile reproduc* harden untangle
         optimi* minimis* minimiz* maximis* maximiz* vectori* paralleli* parallelis*
         analy* assess* evaluat* critiqu* critici* contrast weigh* steelman interpret* reconcil* synthesi*
         plan strateg* forecast* estimat* schedul* restructure roadmap simulat* model* prioriti*
-        draft compos* negotiat* argue argues review audit* resolve solve integrate
+        negotiat* argue argues audit* resolve solve integrate
         beweis* entwirf entwerf* konzipier* analysier* begrund* begründ* vergleich* beurteil* optimier* entwickle
         démontr* demontr* conço* concev* analyse compare* évalu* justifi* optimise
         demuestr* diseñ* analiz* compar* evalú* justific* desarroll* optimiz*
@@ -53,14 +53,17 @@ _GROUPS = {
     """,
     # What such tasks are about. A field that takes study to speak of.
     "hard topic": """
-        theorem lemma induction irrational primes eigenvalue* eigenvector* integral* converg* diverg* matrix matrices
+        theorem lemma induction irrational primes eigenvalue* eigenvector* integral* converg* diverg*
+        matrix matrices
         tridiagonal probability bayes* posterior conditional stochastic differential gradient* limit asymptotic
         combinatori* topolog* homeomorph* algebra* polynomial* undecidab* halting complexity np axiom* cardinal*
+        geometr* euclidean calculus trigonometr* derivative* logarithm* vector* statistic* permutation*
         equation* integer optimal paradox* counterexample* fallacy hypothes* confidence p-value regress* causal*
         deadlock* race concurren* lock-free lockfree mutex thread-safe threads threading async* coroutine* atomic
         distributed consensus raft paxos sharding shard replicat* replication failover idempoten* crdt consistency
         latency throughput scalab* kubernetes microservice* monolith* schema multi-tenant tenant* cqrs sourcing
-        segfault* segmentation memory leak heap overflow race-condition drift inferred kernel cuda compiler* parser tokenizer
+        segfault* segmentation memory leak heap overflow race-condition drift inferred kernel cuda
+        compiler* parser tokenizer
         bytecode webassembly wasm borrow lifetime* generic* type-safe inference lexer automata nfa dfa
         vulnerab* exploit* threat* cryptograph* encryption authentication oauth jwt constant-time tls
         flaky regression* bottleneck* incident outage root-cause postmortem p99 n+1 index* query quer* backtracking
@@ -76,7 +79,8 @@ _GROUPS = {
         sonnet villanelle sestina iambic pentameter unreliable grant proposal thesis essay manuscript
         methodolog* confound* randomi* trial meta-analysis robustness interim counterfactual* elasticit*
         wide-ranging second-order long-term stakeholder* go-to-market
-        architektur* skalierbar* wahrscheinlichkeit* primzahl* nebenläuf* abwägung* ursache* verteilt* sicherheitslücke*
+        architektur* skalierbar* wahrscheinlichkeit* primzahl* nebenläuf* abwägung* ursache* verteilt*
+        sicherheitslücke*
         théorème architecture causes idempotent* distribué* évolutiv* probabilité*
         arquitectura distribuid* irracional probabilidad ventajas inconvenientes compromisos causas
         architettura distribuit* spazio compatto probabilità
@@ -88,13 +92,15 @@ _GROUPS = {
     """,
     # Asks for reasons or for sides.
     "reasoning": """
-        why justify justification explain reasoning argument* assumptions implications consequences trade-offs versus
+        why justify justification explain reasoning argument* assumptions implications consequences
+        trade-offs versus
         vs pros cons advantages disadvantages strengths weaknesses risks compare differ
         warum weshalb pourquoi perché dlaczego почему waarom
     """,
     # Tasks that small models do well.
     "easy task": """
-        translat* summari* tl tldr extract* classif* categori* capitali* alphabeti* sort rename format convert round
+        translat* summari* tl tldr extract* classif* categori* capitali* alphabeti* sort rename format
+        convert round
         correct spell* grammar rephrase shorten paraphras* copy replace list name define tag label fill
         bullet uppercase lowercase template repeat remove count add pull return paste highlight
         übersetz* fasse zusammenfass* korrigier* formatier* nenne liste
@@ -104,6 +110,17 @@ _GROUPS = {
         vertaal samenvat* corrigeer
         przetłumacz streść popraw wymień
         переведи перевод* кратко исправь перечисли
+    """,
+    # What everybody writes every day, and a slip costs little.
+    "everyday text": """
+        email emails letter message blog post announcement paragraph story script speech poem
+        description headline newsletter resignation apology ad advertisement introduction outline
+        brief mail nachricht geschichte bericht lettre courriel carta correo mensaje historia messaggio lettera
+        письмо
+    """,
+    # Somebody to pretend to be.
+    "role play": """
+        pretend imagine roleplay persona pirate knight superhero commentator wizard yourself
     """,
     # Small things to write, and small talk.
     "small talk": """
@@ -116,13 +133,15 @@ _GROUPS = {
     # Questions with a short answer.
     "fact": """
         who when where capital hauptstadt capitale hoofdstad stolica столица
-        quanto cuántos cuándo quién qui quand combien wer wann wo wieviel wanneer wie kto kiedy кто когда где сколько
+        quanto cuántos cuándo quién qui quand combien wer wann wo wieviel wanneer wie kto kiedy кто когда
+        где сколько
         abbreviation acronym stand meaning population year spelled pronounced
     """,
     # The answer is to be small.
     "brief": """
-        short briefly brief simple simply quick quickly sentence sentences one-liner just only word line example easy
-        kurz kurze einfach court courte corto corta breve semplice kort krótki короткий
+        short briefly brief simple simply quick quickly sentence sentences one-liner just only word line
+        example easy
+        basics beginner kurz kurze einfach court courte corto corta breve semplice kort krótki короткий
         hello-world boilerplate basic sample
     """,
     # Several things have to hold at once.
@@ -134,8 +153,14 @@ _GROUPS = {
 }
 
 _CJK = {
-    "hard task": ("证明", "设计", "分析", "比较", "权衡", "优化", "重构", "調査", "証明", "設計", "分析", "計画", "比較", "最適化"),
-    "hard topic": ("架构", "并发", "无理数", "定理", "微服务", "リスク", "マイクロサービス", "素数", "アーキテクチャ", "分布式"),
+    "hard task": (
+        "证明", "设计", "分析", "比较", "权衡", "优化", "重构",
+        "調査", "証明", "設計", "計画", "比較", "最適化",
+    ),
+    "hard topic": (
+        "架构", "并发", "无理数", "定理", "微服务", "分布式",
+        "リスク", "マイクロサービス", "素数", "アーキテクチャ",
+    ),
     "reasoning": ("为什么", "为何", "なぜ", "理由"),
     "easy task": ("翻译", "总结", "概括", "改写", "訳", "要約", "英語で"),
     "small talk": ("你好", "谢谢", "天气", "こんにちは", "ありがとう"),
@@ -147,32 +172,39 @@ SIGNS: dict[str, tuple[str, ...]] = {group: tuple(dict.fromkeys(signs)) for grou
 PHRASES: dict[str, tuple[str, ...]] = {
     "easy task": (
         "fix the typo", "fix the grammar", "fix the spelling", "fix the syntax", "in alphabetical order", "tl;dr",
-        "as json", "into bullet", "is this review", "give me a title", "main point", "unit test for this",
+        "as json", "into bullet", "give me a title", "main point", "unit test for this",
         "which of these", "which of the following", "passive voice", "more polite", "positive or negative",
     ),
     "fact": (
-        "what is the", "what's the", "what does", "what is a", "how do i ", "how do you say", "how many", "how long",
-        "what year", "which planet", "what are the", "how much", "is a ", "stand for", "what language",
-        "¿cuál", "qual è", "qual é", "quelle est", "was ist", "wat is", "was heißt", "come si dice", "comment dit-on",
+        "what is the", "what's the", "what does", "what is a", "how do i ", "how do you say", "how many",
+        "how long",        "what year", "what are the", "how much", "is a ", "stand for", "what language",
+        "¿cuál", "qual è", "qual é", "quelle est", "was ist", "wat is", "was heißt", "come si dice",
+        "comment dit-on",
         "ما هي", "ما هو", "क्या है", "какая", "what is ",
     ),
-    "small talk": ("how are you", "wie geht", "comment ça va", "qué tal", "good morning", "good night", "jak się masz"),
+    "small talk": (
+        "how are you", "wie geht", "comment ça va", "qué tal", "good morning", "good night", "jak się masz",
+    ),
     "hard task": (
-        "root cause", "step by step", "how would you", "how should", "what should i do", "walk me through",
-        "make this function", "write a parser", "write tests", "property-based", "find all", "find the", "show that",
-        "should i", "should we", "find out", "what would", "what breaks", "a strategy that", "first principles", "is it legal", "what are my rights",
+        "root cause", "step by step", "step-by-step", "your reasoning", "how should", "what should i do",
+        "what if", "walk me through", "write a parser", "write tests", "property-based", "find all", "show that",
+        "should i", "should we", "find out", "what breaks", "a strategy that", "first principles",
+        "is it legal", "what are my rights",
     ),
     "hard topic": (
         "race condition", "memory leak", "zero downtime", "error recovery", "machine learning", "from scratch",
         "at scale", "big o", "o(n", "o(1", "time complexity", "expected number", "expected value", "root-cause",
     ),
-    "constraints": ("at least", "at most", "so that", "subject to", "as well as", "no more than", "and explain", "given that"),
+    "constraints": ("at least", "at most", "so that", "subject to", "as well as", "no more than", "and explain",
+                    "given that"),
 }  # fmt: skip
 """Words that mean something only together."""
 
 CLOSINGS = frozenset(
-    "thanks thank thx great perfect cool nice awesome bye goodbye danke merci gracias grazie obrigado obrigada bedankt "
-    "спасибо 谢谢 ありがとう lovely wonderful excellent super prima".split()  # noqa: SIM905 - a list of words
+    """
+    thanks thank thx great perfect cool nice awesome bye goodbye lovely wonderful excellent super prima
+    danke merci gracias grazie obrigado obrigada bedankt спасибо 谢谢 ありがとう
+    """.split()  # noqa: SIM905 - a list of words is read more easily than one of strings
 )
 """A follow-up of a few words with one of these ends the task rather than goes on with it."""
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["Done", "Pending", "Submitted", "Telling"]
+    from hanzo_agents._kernel.turns import Turns
+
+__all__ = ["Done", "Pending", "Submitted", "Telling", "in_turn"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -101,6 +103,18 @@ class Submitted(Generic[T]):
     def _done(self, future: Future[T]) -> None:
         if not self._awaited and not future.cancelled() and (error := future.exception()) is not None:
             _logger.warning("%s failed: %s: %s", self.what, type(error).__name__, error)
+
+
+def in_turn(turns: Turns, job: Callable[[], T], what: str) -> Done[T] | Submitted[T]:
+    """Do `job` at once if nobody has the turn; else whoever has it does, soon. Never waits."""
+    if turns.enter():
+        try:
+            return Done(job())
+        finally:
+            turns.leave()
+    future: Future[T] = Future()
+    turns.put(_fulfil, future, job)
+    return Submitted(future, what)
 
 
 def _fulfil(future: Future[T], result: Callable[[], T]) -> None:

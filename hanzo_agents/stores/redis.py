@@ -31,6 +31,9 @@ __all__ = ["RedisStore", "Script"]
 
 MOST_CONNECTIONS = 8
 
+REFUSED = "REFUSED"
+"""Begins the answer of a script to what it will never take."""
+
 _NOW = """\
 local now = tonumber(ARGV[1])
 if not now then
@@ -81,7 +84,7 @@ class RedisStore:
             raise ConfigError(f"RedisStore.prefix: expected a name without braces, got {prefix!r}")
         self._url = url
         self.prefix = prefix
-        self.timeout = required_seconds("RedisStore.timeout", timeout)
+        self.timeout = required_seconds("RedisStore.timeout", timeout, zero=False)
         self.retry_in = required_seconds("RedisStore.retry_in", retry_in)
         self._away_until = float("-inf")
         self._workers: Workers | None = None
@@ -165,11 +168,18 @@ class RedisStore:
         try:
             return _evaluate(self._client, script, keys, args)
         except (OSError, exceptions.RedisError) as error:
-            self._away_until = time.monotonic() + self.retry_in
             # The client's error is no cause: its frames hold the address with its password.
-            late = isinstance(error, exceptions.TimeoutError)
-            refusal = _unavailable(script, f"no answer within {self.timeout:g} s" if late else str(error))
+            refusal = self._failed(script, error)
         raise refusal
+
+    def _failed(self, script: Script, error: Exception) -> Exception:
+        from redis import exceptions
+
+        if str(error).startswith(REFUSED):
+            return ValueError(f"{script.what}: {error}")
+        self._away_until = time.monotonic() + self.retry_in
+        late = isinstance(error, exceptions.TimeoutError)
+        return _unavailable(script, f"no answer within {self.timeout:g} s" if late else str(error))
 
     @cached_property
     def _client(self) -> Any:

@@ -6,7 +6,6 @@ import atexit
 import os
 import sqlite3
 import sys
-import threading
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet, finalize
 
 from hanzo_agents._kernel.clock import Duration, required_seconds
+from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.stores.pending import Submitted
 from hanzo_agents.stores.store import StoreUnavailable, part
@@ -59,7 +59,7 @@ class SQLiteStore:
             raise ConfigError(f"SQLiteStore.path: expected a file, got the folder {self.path}")
         self.timeout = required_seconds("SQLiteStore.timeout", timeout)
         self.durable = durable
-        self._lock = threading.RLock()
+        self._turns = Turns()
         self._file: _File | None = None
         _open_stores.add(self)
 
@@ -105,27 +105,29 @@ class SQLiteStore:
             writes: take the write lock first, so that what was read still holds when writing.
         """
         future: Future[T] = Future()
-        with self._lock:
-            if self._file is None:
-                self._file = _File(self.path, self.timeout, durable=self.durable)
-                finalize(self, self._file.workers.dismiss)
-            job = _Job(work, future, what, "IMMEDIATE" if writes else "DEFERRED")
-            try:
-                self._file.put(job)
-            except RuntimeError as error:  # the process ends: what was reserved is left to its lease
-                job.fail(error)
-        return Submitted(future, what)
+        submitted = Submitted(future, what)
+        self._turns.put(self._put, _Job(work, future, what, "IMMEDIATE" if writes else "DEFERRED"))
+        return submitted
+
+    def _put(self, job: _Job) -> None:
+        if self._file is None:
+            self._file = _File(self.path, self.timeout, durable=self.durable)
+            finalize(self, self._file.workers.dismiss)
+        try:
+            self._file.put(job)
+        except RuntimeError as error:  # the process ends: what was reserved is left to its lease
+            job.fail(error)
 
     def close(self) -> None:
         """Finish what was asked for and close the file. The store opens it again when it is used again."""
-        with self._lock:
+        with self._turns:
             file, self._file = self._file, None
         if file is not None:
             file.workers.finish(self.timeout + 1)
 
     def forked(self) -> None:
         """Start afresh in a child process: the thread and its connection stayed with the parent."""
-        self._lock = threading.RLock()
+        self._turns = Turns()
         self._file = None
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,14 +28,13 @@ class Workers:
 
     def __init__(self, name: str, *, most: int = 1, leave: Callable[[], None] | None = None) -> None:
         self._name = name
-        self._most = most
         self._leave = leave
         self._process = os.getpid()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        # A call may end in the middle of this thread's own doing (garbage collection), and then puts a job too.
-        self._lock = threading.RLock()
-        self._idle = 0
-        self._started = 0
+        # A call may end in the middle of this thread's own doing (garbage collection), and then puts a job too. So
+        # there is no lock: to take from a deque is one step, and who finds it empty knows so.
+        self._startable = deque([None] * most)
+        self._idle: deque[None] = deque(maxlen=most)
         self._threads: list[threading.Thread] = []
 
     @property
@@ -48,20 +48,16 @@ class Workers:
         Raises:
             RuntimeError: the interpreter ends, and starts no thread any more.
         """
-        with self._lock:
-            if self._idle <= 0 and self._started < self._most:
-                self._started += 1
-                self._start()
-            else:
-                self._idle -= 1
-            self._jobs.put(job)
+        if not _taken(self._idle) and _taken(self._startable):
+            self._start()
+        self._jobs.put(job)
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._work, name=self._name, daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            self._started -= 1
+            self._startable.append(None)
             raise
         self._threads.append(thread)
 
@@ -81,7 +77,15 @@ class Workers:
         while (job := self._jobs.get()) is not None:
             job()
             del job  # or its result would live until the next
-            with self._lock:
-                self._idle += 1
+            self._idle.append(None)
         if self._leave is not None:
             self._leave()
+
+
+def _taken(these: deque[None]) -> bool:
+    """Take one of them, if there is one."""
+    try:
+        these.pop()
+    except IndexError:
+        return False
+    return True

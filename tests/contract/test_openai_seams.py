@@ -4,6 +4,7 @@ that is the place to look. `test_register.py` checks that no seam is missing her
 import inspect
 from types import SimpleNamespace
 
+import httpcore2
 import httpx2
 import openai
 import pytest
@@ -313,3 +314,20 @@ def test_reading_timeouts_have_a_dictionary():
 def test_not_given_is_one_object():
     assert isinstance(not_given, openai.NotGiven)
     assert not not_given
+
+
+async def test_a_transport_opens_connections_through_a_backend_that_can_be_another():
+    """`_pool` and its `_network_backend`: requests are written in one piece (`_wire/whole_writes.py`)."""
+    opened = []
+
+    class Backend(httpcore2.AsyncNetworkBackend):
+        async def connect_tcp(self, host, port, **_):
+            opened.append((host, port))
+            raise httpcore2.ConnectError("nobody there")
+
+    transport = httpx2.AsyncHTTPTransport()
+    transport._pool._network_backend = Backend()
+    with pytest.raises(httpx2.ConnectError):
+        await transport.handle_async_request(httpx2.Request("GET", "http://router.test:81/"))
+    assert opened == [("router.test", 81)]
+    await transport.aclose()

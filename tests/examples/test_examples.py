@@ -21,7 +21,7 @@ ESSENTIAL = {
         r"asked gpt-4, then the spare: \S(.|\n)*asked the spare: \S(.|\n)* gpt-4: open, a probe may go in \d\d s\n\Z"
     ),
     "budget.py": (
-        r"\A\S(.|\n)*\nspent \$0\.\d+, left \$0\.04\d+, by agent \['Assistant'\]\n"
+        r"\A\S(.|\n)*\nspent \$0, left \$0\.050000000, by agent \['Assistant'\]\n"  # the node says that it is free
         r"refused: per_run budget of \$0\.0001: \$0 spent; this call to \S+ may cost \$0\.\d+\n\Z"
     ),
     "cache.py": (
@@ -41,6 +41,10 @@ ESSENTIAL = {
         r".*=== Agent with Tools ===\nexplain_error\(\d+\)\nResponse: \S"
         r".*=== Two Models ===\nsmollm2-135m-instruct: \S.*\nsmollm2-135m-instruct: \S"
     ),
+    "hanzo_client.py": (
+        r"\A\S+: at most \$\d+\.\d{4}\n(.|\n)*from the cache: False\n(.|\n)*from the cache: True\n"
+        r"2 calls, 50% cached, \$\d+\.\d\d\n\Z"
+    ),
     "hedge.py": (
         r"\Achat to \S+\n(.|\n)*  Hedge +would ask a second target: (.|\n)*"
         r"leg 1: (answered\nleg 2: left|left\nleg 2: answered|answered)\n\S"
@@ -51,6 +55,10 @@ ESSENTIAL = {
         r'(.|\n)*hanzo_tokens_total\{basis="reported",kind="output",model="smollm2-135m-instruct",.*\} [1-9]'
     ),
     "rate_limit.py": r"(?m)^Hanoi: not now, but in \d+ s$(.|\n)*\n4 of 4 requests in the last minute, this process\n\Z",
+    "routing.py": (
+        r"\AWhat is the capital of Peru\?\n  complexity 0\.\d+ (.|\n)*  smollm2-135m-instruct by balanced: (.|\n)*"
+        r"  gpt-4o by balanced: (.|\n)*\nsmollm2-135m-instruct answered, not \['gpt-4o'\]: \S(.|\n)*\n\['email at 9'\]\n\Z"
+    ),
     "streaming.py": r"\A\S[^\n]+\S(.|\n)*\n\nsmollm2-135m-instruct: first token after \d+\.\d\d s, Usage\(input_tokens=\d+",
     "structured_output.py": r"\Aname: .+\nage:  -?\d+\ncity: .+\n\Z",
     "tools.py": r"\Aget_weather\('.+'\)\n\S",

@@ -302,11 +302,12 @@ def test_what_a_transport_of_another_kind_answers_is_the_same():
 def test_it_takes_the_arguments_of_the_asynchronous_client():
     import inspect
 
+    from hanzo_agents.facade.keywords import MoreSettings
     from hanzo_agents.sync_client import HanzoSettings
 
-    theirs = set(inspect.signature(AsyncHanzo.__init__).parameters)
+    theirs = set(inspect.signature(AsyncHanzo.__init__).parameters) | set(MoreSettings.__annotations__)
     ours = set(HanzoSettings.__annotations__) | set(inspect.signature(Hanzo.__init__).parameters)
-    assert theirs - {"sdk", "_inherit", "_provider"} == ours - {"settings", "_inner"}
+    assert theirs - {"more", "_inherit", "_provider"} == ours - {"settings", "_inner"}
     assert not HanzoSettings.__required_keys__
 
 

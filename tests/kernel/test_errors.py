@@ -25,6 +25,7 @@ from hanzo_agents.errors import (
 MADE = {
     "ConfigError": ConfigError("base_url: wrong"),
     "DeadlineExceeded": DeadlineExceeded("late", code="deadline"),
+    "DownloadFailed": errors.DownloadFailed("cut", code="interrupted", status_code=503),
     "CircuitOpen": CircuitOpen("open", retry_after=3.5),
     "RateLimited": errors.RateLimited("full", retry_after=1),
     "Unsupported": errors.Unsupported("no tools"),

@@ -76,6 +76,17 @@ def policies_of(name):
         "Hedge": ["hedge"],
         "Retry and Hedge": [Retry(**NO_JITTER), "hedge"],
         "Retry and RateLimit": [Retry(**NO_JITTER), RateLimit(requests_per_minute=2, max_concurrent=1)],
+        "the whole stack": [
+            Trace(to=[Observer()]),
+            Deadline(total=5),
+            Cache(),
+            Retry(**NO_JITTER),
+            "fallback",
+            "hedge",
+            Budget(per_call="0.25", **PAID),
+            Breaker(failure_threshold=2),
+            RateLimit(requests_per_minute=100, max_concurrent=2),
+        ],
         "none": [],
     }[name]
 

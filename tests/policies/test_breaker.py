@@ -178,6 +178,7 @@ COUNTS_NOT = {
     "429 for a moment": http_error(429, retry_after="5"),
     "a context that overflowed, inside a 200": InvalidResponse("too long", status_code=400),
     "a filter": InvalidResponse("filtered", code="content_filter"),
+    "Azure's filter": InvalidResponse("filtered", code="ResponsibleAIPolicyViolation"),
     "arguments cut by max_tokens": InvalidResponse("cut", code="tool_arguments_truncated"),
     "a reply over our limit": ResponseTooLarge("large", code="response_too_large"),
     "no free connection of ours": lost_connection(httpx2.PoolTimeout("busy")),

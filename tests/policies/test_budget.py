@@ -25,6 +25,7 @@ from hanzo_agents import (
     Usage,
 )
 from hanzo_agents._kernel.reply import Settled
+from hanzo_agents._wire.chat import CHAT
 from hanzo_agents.errors import BudgetExceeded, Unaccountable
 from hanzo_agents.policies import tally
 from hanzo_agents.policies.budget import Budget
@@ -92,14 +93,19 @@ class TestReserving:
     async def test_input_counts_with_what_a_text_does_not_show(self):
         policy = budget(daily=5, prices={"m": Price(input=1000, output=0)})
         part = {"type": "image_url", "image_url": {"url": "data:..."}}
-        view = PlainView(text="é" * 30, messages=({"role": "user", "content": [part]},), max_output=10)
+        said = [{"type": "text", "text": "é" * 30}, part]
+        view = CHAT.view({"max_tokens": 10, "messages": [{"role": "user", "content": said}]})
         seen = []
 
         async def look(call):
             seen.append((await held(policy))[1])
 
         await policy(asks(view=view), Upstream(cost="0", before=look))
-        assert seen == [usd("0.001") * (20 + 8 + 2000)]
+        shown = (
+            '{"max_tokens":10,"messages":[{"role":"user","content":'
+            '[{"type":"text","text":""},{"type":"image_url","image_url":}]}]}'
+        )
+        assert seen == [usd("0.001") * (-(-(len(shown) + 60) // 3) + 2000)]
 
     async def test_every_choice_may_be_as_long(self):
         policy = budget(per_call="0.25")
@@ -530,8 +536,8 @@ class TestSmallPrint:
     def test_a_file_is_as_large_as_its_data(self):
         file = {"type": "file", "file": {"file_data": "x" * 30_000}}
         reference = {"type": "input_file", "file_id": "f"}
-        view = PlainView(text="", messages=({"role": "user", "content": [file, reference]},))
-        assert tokens_in(view) == 8 + 10_000 + 2_000
+        view = CHAT.view({"messages": [{"role": "user", "content": [file, reference]}]})
+        assert 10_000 + 2_000 <= tokens_in(view) < 10_000 + 2_000 + 50
 
     def test_a_leg_ends_once(self):
         book = budget(daily=1)._desk.book
@@ -542,6 +548,20 @@ class TestSmallPrint:
         leg.settled(Settled(cost=Cost(usd("0.03"), "reported")))
         leg.give_back()
         assert (account.spent, account.reserved) == (usd("0.03"), 0)
+
+    async def test_the_plan_knows_that_an_answer_would_be_shortened(self):
+        policy = budget(per_call="0.05")
+        plan = policy.plan(asks(None))
+        assert (plan.action, plan.data["tokens_out"]) == ("reserves", 500)
+        await policy(asks(None), upstream := Upstream())
+        assert upstream.calls[0].view.max_output == 500
+        assert policy.plan(asks(1000)).action == "refuses"
+
+    def test_the_plan_knows_of_an_outer_run_that_has_nothing_left(self):
+        policy = budget(daily=1)
+        with run_budget("0.01") as outer, run_budget("5"):
+            outer.tally.spent = outer.limit
+            assert policy.plan(asks(1000)).action == "refuses"
 
     def test_the_plan_knows_what_a_run_has_left(self):
         policy, call = budget(per_run="0.15"), asks()
@@ -568,3 +588,28 @@ class TestSmallPrint:
         monkeypatch.setattr(Path, "home", nowhere)
         with pytest.raises(ConfigError, match="HANZO_STATE_DIR"):
             state_dir()
+
+    @pytest.mark.parametrize(
+        ("operation", "passes"),
+        [
+            ("GET /files", True), ("DELETE /files/f", True), ("POST /files", True), ("POST /vector_stores", True),
+            ("POST /responses/input_tokens", True), ("POST /responses/r/cancel", True),
+            ("POST /vector_stores/v/search", False), ("POST /files/../chat/completions", False),
+            ("POST /files/%2e%2e/chat/completions", False), ("POST /images/generations", False),
+            ("PUT /images/generations", False), ("PATCH /batches", False),
+        ],
+    )  # fmt: skip
+    async def test_requests_beside_model_calls_pass_where_they_cost_nothing(self, operation, passes):
+        call = asks(view=PlainView(operation=operation))
+        if passes:
+            await budget(daily=1)(call, Inner())
+            return
+        with pytest.raises(Unaccountable):
+            await budget(daily=1)(call, Inner())
+
+    @pytest.mark.parametrize(
+        "field", [{"when_store_is_away": []}, {"prices": False}, {"prices": 0}, {"prices": ""}], ids=str
+    )
+    def test_junk_is_refused_by_name(self, field):
+        with pytest.raises(ConfigError, match=f"Budget.{next(iter(field))}"):
+            budget(**field)

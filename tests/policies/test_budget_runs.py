@@ -1,6 +1,9 @@
 """A run has one budget, whatever it asks for and however: agents, tools, handoffs, clients, threads."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 
 import pytest
 from agents import Agent, RunConfig, Runner, function_tool, set_tracing_disabled, trace
@@ -277,6 +280,39 @@ class TestTheReckoning:
             )
         assert sum(isinstance(result, BudgetExceeded) for result in results) == 5
         assert run.spent == usd("0.4")
+
+    async def test_threads_belong_to_it_that_were_given_its_context(self):
+        def ask():
+            with Hanzo(router.base_url, "k", model="m", policies=[budget(daily=1)]) as client:
+                client.chat.completions.create(messages=[{"role": "user", "content": "Hi"}])
+
+        with ScriptedRouter("done") as router, run_budget() as run:
+            await asyncio.to_thread(ask)
+            assert len(run.attempts) == 1
+            with ThreadPoolExecutor(2) as pool:
+                for done in [pool.submit(copy_context().run, ask) for _ in range(2)]:
+                    await asyncio.wrap_future(done)
+            assert len(run.attempts) == 3
+            thread = threading.Thread(target=copy_context().run, args=(ask,))
+            thread.start()
+            await asyncio.to_thread(thread.join)
+        assert len(run.attempts) == len(router.requests) == 4
+
+    def test_a_thread_without_it_is_refused_by_a_budget_that_asks_for_its_run(self):
+        refused = []
+
+        def ask():
+            with Hanzo(router.base_url, "k", model="m", policies=[budget(per_run=1)]) as client:
+                with pytest.raises(ConfigError, match="nothing tells which run") as error:
+                    client.chat.completions.create(messages=[{"role": "user", "content": "Hi"}])
+                refused.append(str(error.value))
+
+        with ScriptedRouter("done") as router, run_budget():
+            thread = threading.Thread(target=Context().run, args=(ask,))  # as every thread before Python 3.14
+            thread.start()
+            thread.join()
+        assert "copy_context" in refused[0]
+        assert not router.requests
 
 
 def test_targets_of_other_policies_are_not_taken_for_a_budgets():

@@ -408,13 +408,14 @@ async def test_a_loop_that_is_closed_is_passed_over():
 def test_a_fork_takes_no_flight_along():
     flights = Flights()
     assert isinstance(flights.board(b"k"), Lead)
-    flights._lock.acquire()
+    taking = threading.Thread(target=flights._turns.enter)
+    taking.start()
+    taking.join()
     read, write = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
         os.write(write, b"1" if isinstance(flights.board(b"k"), Lead) else b"0")
         os._exit(0)
-    flights._lock.release()
     os.waitpid(child, 0)
     assert os.read(read, 1) == b"1"
 

@@ -134,26 +134,26 @@ async def test_an_answer_of_a_model_that_nobody_prices_is_unknown():
 
 
 async def test_where_the_router_fell_back_the_model_that_answered_is_priced():
-    reply = value(completion(usage=(1000, 0)), x_litellm_model_group="gpt-4o")
+    reply = value(completion(usage=(1000, 10)), x_litellm_model_group="gpt-4o")
     (cost,) = await costs(Upstream(reply).client(policies=[]))
-    assert cost[0] == PUBLIC.of("gpt-4o").cost(Usage(1000, 0))
+    assert cost[0] == PUBLIC.of("gpt-4o").cost(Usage(1000, 10))
     unknown = value(completion(), x_litellm_model_group="somebody")
     assert await costs(Upstream(unknown).client(policies=[])) == [(None, "unknown")]
 
 
 async def test_an_alias_is_priced_by_the_name_that_the_answer_carries():
-    body = completion(usage=(1000, 0)) | {"model": "gpt-4o-2024-08-06"}
+    body = completion(usage=(1000, 10)) | {"model": "gpt-4o-2024-08-06"}
     ((amount, _),) = await costs(Upstream(body).client(policies=[]), model="our-alias")
-    assert amount == PUBLIC.of("gpt-4o").cost(Usage(1000, 0))
+    assert amount == PUBLIC.of("gpt-4o").cost(Usage(1000, 10))
 
 
 async def test_a_target_that_keeps_the_callers_model_is_priced_as_that():
-    upstream = Upstream(status(503), completion(usage=(1000, 0)))
+    upstream = Upstream(status(503), completion(usage=(1000, 10)))
     there = Target(None, "https://other.test/v1", "sk-other-key")
     client = upstream.client(policies=[Fallback(to=[there])])
     refused, (amount, basis) = await costs(client)
     assert refused == (0, "estimated")
-    assert (amount, basis) == (LISTED.cost(Usage(1000, 0)), "estimated")
+    assert (amount, basis) == (LISTED.cost(Usage(1000, 10)), "estimated")
 
 
 async def test_written_and_cached_tokens_are_priced_as_such():
@@ -280,10 +280,10 @@ async def test_so_does_what_a_responses_stream_has_reasoned_or_refused(kind):
 
 
 async def test_retried_and_fallen_back_attempts_add_up():
-    upstream = Upstream(status(503), completion(usage=(1000, 0)))
+    upstream = Upstream(status(503), completion(usage=(1000, 10)))
     with track() as journals:
         await ask(upstream.client(policies=[Retry(base_delay=0)]))
-    assert (journals[0].cost.amount, journals[0].cost.basis) == (LISTED.cost(Usage(1000, 0)), "estimated")
+    assert (journals[0].cost.amount, journals[0].cost.basis) == (LISTED.cost(Usage(1000, 10)), "estimated")
 
 
 async def test_prices_that_fail_leave_the_answer_alone(caplog):

@@ -197,6 +197,10 @@ def test_a_list_of_models_with_prices_as_openrouter_writes_it():
     }
 
 
+def test_a_providers_own_list_says_nothing_of_prices():
+    assert read_page({"data": [{"id": "gpt-4o", "object": "model", "owned_by": "system"}]}) == {}
+
+
 def test_a_router_of_one_model_lists_it_bare():
     assert read_page({"data": {"model_name": "*", "model_info": costs(1e-6, 1e-6)}}).keys() == {"*"}
     assert read_page({"data": []}) == {}

@@ -280,3 +280,32 @@ def test_units_are_billionths_rounded_up():
     assert to_units(Decimal(0)) == 0
     assert to_units(Decimal("1E+30")) == to_units(MOST) == 9_000_000 * 10**9 < 2**53
     assert to_dollars(to_units(Decimal("1.234567891"))) == Decimal("1.234567891")
+
+
+@pytest.mark.parametrize("count", [1 << 63, 10**30, -5], ids=["over 64 bits", "far more", "negative"])
+async def test_counts_that_no_store_can_add_up_do_not_keep_money_from_being_booked(desk, count):
+    facts = {"input_tokens": count, "output_tokens": count, "attempts": 1}
+    await desk.reserve("a", "0.5", facts=replace(FACTS, **facts))
+    for _ in range(3):
+        await desk.settle("a", "0.4", **facts)
+    await desk.reserve("b", "0.3")
+    assert await desk.held() == [(usd("0.4"), usd("0.3"))]
+    (entry,) = await desk.entries()
+    assert 0 <= entry.input_tokens <= 10**10
+
+
+async def test_an_amount_below_nothing_books_nothing(desk):
+    await desk.reserve("a", "0.5")
+    await desk.settle("a", "-3")
+    assert await desk.held() == [(0, 0)]
+
+
+def test_what_is_no_number_is_no_amount():
+    with pytest.raises(ValueError, match="no number"):
+        to_units(Decimal("NaN"))
+    assert to_units(Decimal("Infinity")) == to_units(MOST)
+
+
+async def test_days_to_come_hide_none_that_were(desk):
+    await desk.settle("a", "0.4")
+    assert len(await desk.entries(date(2000, 1, 1), date(2100, 1, 1))) == 1

@@ -145,3 +145,37 @@ async def test_a_limit_is_one_for_all_who_name_the_same_redis(redis_url):
     await Budget(daily="0.15", store=other, prices=PRICES)(asks(), Inner())
     for store in (*stores, other):
         store.close()
+
+
+async def test_a_script_looks_at_what_it_is_given_before_it_writes(own_redis):
+    """Redis does not undo a script that fails half-way, and each repetition would book anew."""
+    store = opened(own_redis)
+    account = Account("a/daily", Decimal(10))
+    ledger = store.ledger
+    await ledger.reserve("op", Decimal(1), [account], FACTS, lease=60, clock=SYSTEM_CLOCK)
+    bad = Facts("2026-03-29", "m")
+    bad.input_tokens = 10**30
+    for _ in range(2):
+        with pytest.raises(ValueError, match="out of range"):
+            await ledger.settle("op", Decimal(1), [account], bad, clock=SYSTEM_CLOCK)
+    (held,) = await ledger.balances([account.name], clock=SYSTEM_CLOCK)
+    assert (held.spent, held.reserved) == (0, 1), "neither booked nor taken for away"
+    await ledger.settle("op", Decimal(1), [account], FACTS, clock=SYSTEM_CLOCK)
+    (held,) = await ledger.balances([account.name], clock=SYSTEM_CLOCK)
+    assert (held.spent, held.reserved) == (1, 0)
+
+
+async def test_what_a_ledger_never_takes_is_not_offered_for_ever(own_redis, caplog):
+    store = opened(own_redis)
+    book = Budget(daily=1, store=store, prices=PRICES)._desk.book
+    page = book.page(SYSTEM_CLOCK.wall())
+    bad = Facts(page.day, "m")
+    bad.output_tokens = 10**30
+    book.settle("op", Decimal("0.1"), page, bad, SYSTEM_CLOCK)
+
+    async def said():
+        assert "did not take an operation" in caplog.text
+
+    await eventually(said)
+    assert not book.away
+    assert not book._owed

@@ -157,9 +157,11 @@ def test_a_folder_or_nothing_is_no_path(tmp_path):
 
 
 def test_a_store_that_nobody_holds_ends_its_thread(path):
+    before = threading.enumerate()
     store = SQLiteStore(path)
     asyncio.run(_add_one(store))
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "hanzo-agents-sqlite"]
+    started = set(threading.enumerate()).difference(before)
+    (thread,) = [thread for thread in started if thread.name == "hanzo-agents-sqlite"]
     del store
     gc.collect()
     thread.join(10)

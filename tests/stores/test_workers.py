@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from hanzo_agents.stores import SQLiteStore
 from hanzo_agents.stores.workers import Workers
 
@@ -29,11 +31,49 @@ def test_work_may_be_submitted_while_this_thread_submits_some(tmp_path):
     store = SQLiteStore(tmp_path / "state.db")
 
     def submit():
-        with store._lock:
-            store.submit(lambda connection: None, what="test").future.result(10)
+        with store._turns:
+            submitted = store.submit(lambda connection: "done", what="test")
+        done.append(submitted.future.result(10))
 
+    done = []
     submitting = threading.Thread(target=submit)
     submitting.start()
     submitting.join(20)
     assert not submitting.is_alive()
+    assert done == ["done"]
     store.close()
+
+
+def test_threads_are_started_as_they_are_needed_and_used_again():
+    workers, go = Workers("test", most=3), threading.Event()
+    for _ in range(5):
+        done = threading.Event()
+        workers.put(done.set)
+        assert done.wait(10)
+        while not workers._idle:  # the thread says so right after its job
+            threading.Event().wait(0.001)
+    assert len(workers._threads) == 1
+    waiting = [threading.Event() for _ in range(5)]
+    for one in waiting:
+        workers.put(lambda one=one: (one.set(), go.wait(10)))
+    assert all(one.wait(10) for one in waiting[:3])
+    assert not waiting[3].is_set()
+    assert len(workers._threads) == 3
+    go.set()
+    assert all(one.wait(10) for one in waiting)
+    workers.finish(10)
+
+
+def test_a_thread_that_cannot_start_may_be_tried_again(monkeypatch):
+    workers, done = Workers("test", most=1), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="ends"):
+            workers.put(done.set)
+    workers.put(done.set)
+    assert done.wait(10)
+    workers.finish(10)
+
+
+def refuse(thread):
+    raise RuntimeError("the interpreter ends")

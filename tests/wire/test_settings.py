@@ -3,7 +3,7 @@
 import pytest
 from upstream import Upstream, completion
 
-from hanzo_agents import AsyncHanzo, ConfigError, HanzoModelProvider, Settings
+from hanzo_agents import AsyncHanzo, ConfigError, HanzoModelProvider, Settings, Stack
 
 URL, KEY, MODEL = "HANZO_ROUTER_URL", "HANZO_API_KEY", "HANZO_MODEL"
 A, B, F = "https://argument.test/v1", "https://environment.test/v1", "https://file.test/v1"
@@ -143,7 +143,7 @@ def test_client_and_provider_read_them_alike(make, monkeypatch):
     assert (str(client.base_url), client.api_key, client.default_model) == (B + "/", "key-env", "model-env")
 
 
-@pytest.mark.parametrize("make", [AsyncHanzo, HanzoModelProvider])
+@pytest.mark.parametrize("make", [lambda: AsyncHanzo(policies=Stack()), HanzoModelProvider])
 def test_nothing_set_is_said_at_once(make):
     with pytest.raises(ConfigError, match=r"HANZO_ROUTER_URL.*\.local\(\)"):
         make()
@@ -184,6 +184,6 @@ def test_openai_variables_are_no_settings(monkeypatch):
     for name, text in OPENAI.items():
         monkeypatch.setenv(name, text)
     with pytest.raises(ConfigError, match="HANZO_ROUTER_URL"):
-        AsyncHanzo()
+        AsyncHanzo(policies=Stack())
     with pytest.raises(ConfigError, match="api_key"):
         AsyncHanzo("https://router.test/v1")

@@ -254,7 +254,8 @@ def test_what_a_model_is_told_counts_as_text_tools_and_schemas_too():
 
 def test_how_many_answers_and_which_tokens_are_asked_for():
     assert CHAT.view({"messages": [], "n": 3}).choices == 3
-    assert [CHAT.view({"messages": [], "n": n}).choices for n in (None, 0, -1, "2", True)] == [1] * 5
+    assert [CHAT.view({"messages": [], "n": n}).choices for n in (None, 0, -1, "many", True)] == [1] * 5
+    assert [CHAT.view({"messages": [], "n": n}).choices for n in ("50", 50.0)] == [50, 50], "read so by servers"
     assert RESPONSES.view({"input": "x"}).choices == 1
     assert EMBEDDINGS.view({"input": [1, 2, 3]}).given_tokens == 3
     assert EMBEDDINGS.view({"input": [[1, 2, 3], [4]]}).given_tokens == 4

@@ -1,16 +1,17 @@
 """Identical questions asked at once: one is asked, the others wait for its answer.
 
 Nothing here is bound to an event loop or a thread; only who waits does so on its own loop. The garbage collector
-may end a flight from anywhere, also while its lock is held by the same thread: each step leaves things in order.
+may end a flight from anywhere, also in the middle of any of this (see `Turns`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
+
+from hanzo_agents._kernel.turns import Turns
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.clock import Clock
@@ -46,7 +47,7 @@ class Flights:
     """The questions of one process that are being asked just now."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._turns = Turns()
         self._flights: dict[bytes, _Flight] = {}
         self._process = os.getpid()
 
@@ -56,9 +57,9 @@ class Flights:
     def board(self, key: bytes) -> Lead | Waiter:
         """Lead, if nobody is asking; otherwise wait for who does."""
         if self._process != os.getpid():
-            # A fork took nobody along who asks or waits, and perhaps a lock that is held for ever.
-            self._lock, self._flights, self._process = threading.RLock(), {}, os.getpid()
-        with self._lock:
+            # A fork took nobody along who asks or waits.
+            self._flights, self._process = {}, os.getpid()
+        with self._turns:
             while (flight := self._flights.get(key)) is not None:
                 waiter = Waiter(self, flight)
                 flight.waiting.append(waiter)
@@ -69,39 +70,46 @@ class Flights:
             return Lead(self, key, flight)
 
     def landed(self, key: bytes, flight: _Flight, answer: bytes | None) -> None:
-        """Give everybody the answer, or let everybody ask."""
-        with self._lock:
-            if flight.closed:
-                return
-            self._close(key, flight)
-            waiting, flight.waiting = flight.waiting, deque()
+        """Give everybody the answer, or let everybody ask. Never waits."""
+        self._turns.put(self._landed, key, flight, answer)
+
+    def _landed(self, key: bytes, flight: _Flight, answer: bytes | None) -> None:
+        if flight.closed:
+            return
+        self._close(key, flight)
+        waiting, flight.waiting = flight.waiting, deque()
         for waiter in waiting:
             waiter.deliver(ALONE if answer is None else answer)
 
     def failed(self, key: bytes, flight: _Flight, *, harmless: bool) -> None:
         """Hand over to somebody who waits.
 
-        After a second failure in a row to two, so that an upstream that is down keeps nobody for long.
+        After a second failure in a row to two, so that an upstream that is down keeps nobody for long. It never
+        waits.
         """
-        with self._lock:
-            flight.leaders -= 1
-            flight.streams = False
-            if not harmless:
-                flight.failures += 1
-            heirs = 2 if flight.failures > 1 and not harmless else 1
-            while heirs and not flight.closed and flight.waiting:
-                flight.leaders += 1
-                if flight.waiting.popleft().deliver(Lead(self, key, flight)):
-                    heirs -= 1
-                else:
-                    flight.leaders -= 1
-            if flight.leaders < 1 and not flight.waiting and not flight.closed:
-                self._close(key, flight)
+        self._turns.put(self._failed, key, flight, harmless)
+
+    def _failed(self, key: bytes, flight: _Flight, harmless: bool) -> None:
+        flight.leaders -= 1
+        flight.streams = False
+        if not harmless:
+            flight.failures += 1
+        heirs = 2 if flight.failures > 1 and not harmless else 1
+        while heirs and not flight.closed and flight.waiting:
+            flight.leaders += 1
+            if flight.waiting.popleft().deliver(Lead(self, key, flight)):
+                heirs -= 1
+            else:
+                flight.leaders -= 1
+        if flight.leaders < 1 and not flight.waiting and not flight.closed:
+            self._close(key, flight)
 
     def leave(self, waiter: Waiter, flight: _Flight) -> bytes | Lead | _Alone | None:
         """Stop waiting. What has just been delivered comes back."""
-        with self._lock:
-            if waiter.outcome is None:
+        with self._turns:
+            waiter.gone = waiter.outcome is None
+            # Not there when it is dropped in the middle of being called: then nothing is delivered to it.
+            if waiter.gone and waiter in flight.waiting:
                 flight.waiting.remove(waiter)
             return waiter.outcome
 
@@ -150,10 +158,11 @@ class Lead:
 class Waiter:
     """One who waits, on a loop of its own."""
 
-    __slots__ = ("_flight", "_flights", "_loop", "_woken", "outcome")
+    __slots__ = ("_flight", "_flights", "_loop", "_woken", "gone", "outcome")
 
     def __init__(self, flights: Flights, flight: _Flight) -> None:
         self.outcome: bytes | Lead | _Alone | None = None
+        self.gone = False
         self._flights = flights
         self._flight = flight
         self._loop = asyncio.get_running_loop()
@@ -161,6 +170,8 @@ class Waiter:
 
     def deliver(self, outcome: bytes | Lead | _Alone) -> bool:
         """Say how it ended, from any thread. False when nobody is there any more."""
+        if self.gone:
+            return False
         self.outcome = outcome
         try:
             self._loop.call_soon_threadsafe(self._wake)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
+from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.stores.entries import Claim
 from hanzo_agents.stores.entries.flights import Flights
-from hanzo_agents.stores.pending import Done
+from hanzo_agents.stores.pending import Done, in_turn
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.clock import Clock
     from hanzo_agents.stores.entries import Bounds
+    from hanzo_agents.stores.pending import Telling
 
 __all__ = ["MemoryEntries"]
 
@@ -33,13 +32,11 @@ class MemoryEntries:
         self.flights = Flights()
         self._kept: OrderedDict[bytes, tuple[bytes, float]] = OrderedDict()
         self._size = 0
-        # Reentrant: a stream that is dropped puts its answer whenever the garbage collector comes by.
-        self._lock = threading.RLock()
-        _alive.add(self)
+        self._turns = Turns()
 
     def get(self, key: bytes, *, clock: Clock) -> Done[bytes | None]:
         """The answer under `key`, None when there is none or its time is over."""
-        with self._lock:
+        with self._turns:
             kept = self._kept.get(key)
             if kept is None:
                 return _NOTHING
@@ -51,21 +48,14 @@ class MemoryEntries:
 
     def put(
         self, key: bytes, content: bytes, *, ttl: float, bounds: Bounds, fence: int | None, clock: Clock
-    ) -> Done[bool]:
-        """Keep an answer for `ttl` seconds; what was not used for longest makes room."""
-        with self._lock:
-            self._drop(key)
-            if len(content) > bounds.size or bounds.entries < 1:
-                return Done(False)
-            self._kept[key] = (content, clock.now() + ttl)
-            self._size += len(content)
-            while len(self._kept) > bounds.entries or self._size > bounds.size:
-                self._drop(next(iter(self._kept)))
-        return Done(True)
+    ) -> Telling[bool]:
+        """Keep an answer for `ttl` seconds; what was not used for longest makes room. Never waits."""
+        until = clock.now() + ttl
+        return in_turn(self._turns, lambda: self._put(key, content, until, bounds), "Entries.put")
 
     def remove(self, key: bytes, *, content: bytes, clock: Clock) -> Done[None]:
         """Drop the entry under `key` if it still is `content`."""
-        with self._lock:
+        with self._turns:
             kept = self._kept.get(key)
             if kept is not None and kept[0] == content:
                 self._drop(key)
@@ -81,32 +71,26 @@ class MemoryEntries:
 
     def clear(self, space: bytes, *, position: str, clock: Clock) -> Done[tuple[int, str]]:
         """Drop the entries whose key begins with `space`."""
-        with self._lock:
+        with self._turns:
             keys = [key for key in self._kept if key.startswith(space)]
             for key in keys:
                 self._drop(key)
         return Done((len(keys), ""))
+
+    def _put(self, key: bytes, content: bytes, until: float, bounds: Bounds) -> bool:
+        self._drop(key)
+        if len(content) > bounds.size or bounds.entries < 1:
+            return False
+        self._kept[key] = (content, until)
+        self._size += len(content)
+        while len(self._kept) > bounds.entries or self._size > bounds.size:
+            self._drop(next(iter(self._kept)))
+        return True
 
     def _drop(self, key: bytes) -> None:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self._size -= len(kept[0])
 
-    def forked(self) -> None:
-        """Take a new lock in a child process: another thread of the parent may have held the old one."""
-        self._lock = threading.RLock()
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._kept)} entries, {self._size} bytes)"
-
-
-_alive: WeakSet[MemoryEntries] = WeakSet()
-
-
-def _forked() -> None:
-    for entries in list(_alive):
-        entries.forked()
-
-
-if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_forked)

@@ -43,6 +43,9 @@ DAYS_KEPT = 92
 MOST = Decimal(9_000_000)
 """US dollars; what one account can hold, and the largest amount of one operation."""
 
+MOST_COUNT = 10**10
+"""Tokens or attempts of one operation: of so many, a line of the report adds up hundreds of millions."""
+
 MARGIN = 86_400.0
 """Seconds that an account outlives its window, for what was under way at its end."""
 
@@ -53,6 +56,7 @@ EXPIRED_REMEMBERED = 7 * 86_400.0
 """The same for one whose lease ended: its settlement may still come."""
 
 _EXACT = Context(prec=60)
+_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,17 @@ class Facts:
     input_tokens: int = 0
     output_tokens: int = 0
 
+    def __post_init__(self) -> None:
+        """Keep the counts within what every store can add up."""
+        if not (
+            0 <= self.attempts <= MOST_COUNT
+            and 0 <= self.input_tokens <= MOST_COUNT
+            and 0 <= self.output_tokens <= MOST_COUNT
+        ):
+            self.attempts = _within(self.attempts)
+            self.input_tokens = _within(self.input_tokens)
+            self.output_tokens = _within(self.output_tokens)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -213,9 +228,15 @@ class Ledger(Protocol):
 
 
 def to_units(dollars: Decimal) -> int:
-    """Billionths of a dollar, rounded up; more than `MOST` counts as `MOST`."""
-    amount = min(dollars, MOST)
+    """Billionths of a dollar, rounded up; more than `MOST` counts as `MOST`, and less than nothing as nothing."""
+    if dollars.is_nan():
+        raise ValueError("an amount of money that is no number")
+    amount = max(min(dollars, MOST), _ZERO)
     return int(amount.scaleb(9, _EXACT).to_integral_value(ROUND_CEILING))
+
+
+def _within(count: int) -> int:
+    return min(max(count, 0), MOST_COUNT)
 
 
 def to_dollars(units: int) -> Decimal:

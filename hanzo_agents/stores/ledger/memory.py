@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-import threading
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.stores.ledger import (
     DAYS_KEPT,
     EXPIRED_REMEMBERED,
@@ -22,7 +22,7 @@ from hanzo_agents.stores.ledger import (
     to_dollars,
     to_units,
 )
-from hanzo_agents.stores.pending import Done
+from hanzo_agents.stores.pending import Done, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from hanzo_agents._kernel.clock import Clock
     from hanzo_agents._kernel.journal import Basis
+    from hanzo_agents.stores.pending import Telling
 
 __all__ = ["MemoryLedger"]
 
@@ -86,10 +87,13 @@ class _Books:
 
 
 class MemoryLedger:
-    """Accounts of one process. Every operation is over when it returns."""
+    """Accounts of one process. Every operation is over when it returns.
+
+    Except those that end a reservation, where they come in the middle of another: they are done right after it.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._turns = Turns()
         self._books = _Books()
         self._leases: list[tuple[float, str]] = []
         self._finished: deque[tuple[float, str]] = deque()
@@ -101,7 +105,7 @@ class MemoryLedger:
     ) -> Done[Shortage | None]:
         """Set `amount` aside in all accounts, or in none."""
         units, now = to_units(amount), clock.now()
-        with self._lock:
+        with self._turns:
             self._sweep(now, clock)
             if op in self._books.ops:
                 return Done(None)
@@ -115,53 +119,60 @@ class MemoryLedger:
 
     def settle(
         self, op: str, amount: Decimal, accounts: Sequence[Account], facts: Facts, *, clock: Clock
-    ) -> Done[list[Balance]]:
-        """Book what the operation cost in place of its reservation."""
-        units, now = to_units(amount), clock.now()
-        with self._lock:
-            known = self._books.ops.get(op)
-            if known is not _SETTLED:
-                wall = clock.wall()
-                self._undo(known, wall)
-                self._book(_Op("settled", units, accounts, facts), wall)
-                self._books.ops[op] = _SETTLED
-                self._finished.append((now + REMEMBERED, op))
-                self._tidy(facts.day, wall)
-            return Done([self._balance(account.name) for account in accounts])
+    ) -> Telling[list[Balance]]:
+        """Book what the operation cost in place of its reservation. Never waits."""
+        spent = _Op("settled", to_units(amount), accounts, facts)
+        now, wall = clock.now(), clock.wall()
+        return in_turn(self._turns, lambda: self._settle(op, spent, facts.day, now, wall), "Ledger.settle")
 
     def release(self, op: str, *, clock: Clock) -> Done[None]:
-        """Give the reservation back."""
-        with self._lock:
-            known = self._books.ops.get(op)
-            if known is None or known.state in {"reserved", "expired"}:
-                self._undo(known, clock.wall())
-                self._books.ops[op] = _RELEASED
-                self._finished.append((clock.now() + REMEMBERED, op))
+        """Give the reservation back. Never waits."""
+        self._turns.put(self._release, op, clock.now(), clock.wall())
         return Done(None)
 
     def balances(self, names: Sequence[str], *, clock: Clock) -> Done[list[Balance]]:
         """What accounts hold."""
-        with self._lock:
+        with self._turns:
             self._sweep(clock.now(), clock)
             return Done([self._balance(name) for name in names])
 
     def entries(self, since: date, until: date, *, clock: Clock) -> Done[list[Entry]]:
         """The usage of some days."""
         first, last = since.isoformat(), until.isoformat()
-        with self._lock:
+        with self._turns:
             self._sweep(clock.now(), clock)
             days = [groups for day, groups in self._books.usage.items() if first <= day <= last]
             return Done([_entry(group, sums) for groups in days for group, sums in groups.items() if sums.calls])
 
-    def mark(self, name: str, ends: float | None, *, clock: Clock) -> Done[bool]:
-        """Whether this is the first mark of that name."""
-        with self._lock:
-            marks, now = self._books.marks, clock.wall()
-            for over in [other for other, end in marks.items() if end is not None and end <= now]:
-                del marks[over]
-            first = name not in marks
-            marks[name] = ends
-            return Done(first)
+    def mark(self, name: str, ends: float | None, *, clock: Clock) -> Telling[bool]:
+        """Whether this is the first mark of that name. Never waits."""
+        now = clock.wall()
+        return in_turn(self._turns, lambda: self._mark(name, ends, now), "Ledger.mark")
+
+    def _settle(self, op: str, spent: _Op, day: str, now: float, wall: float) -> list[Balance]:
+        known = self._books.ops.get(op)
+        if known is not _SETTLED:
+            self._undo(known, wall)
+            self._book(spent, wall)
+            self._books.ops[op] = _SETTLED
+            self._finished.append((now + REMEMBERED, op))
+            self._tidy(day, wall)
+        return [self._balance(account.name) for account in spent.accounts]
+
+    def _release(self, op: str, now: float, wall: float) -> None:
+        known = self._books.ops.get(op)
+        if known is None or known.state in {"reserved", "expired"}:
+            self._undo(known, wall)
+            self._books.ops[op] = _RELEASED
+            self._finished.append((now + REMEMBERED, op))
+
+    def _mark(self, name: str, ends: float | None, now: float) -> bool:
+        marks = self._books.marks
+        for over in [other for other, end in marks.items() if end is not None and end <= now]:
+            del marks[over]
+        first = name not in marks
+        marks[name] = ends
+        return first
 
     def _shortage(self, accounts: Iterable[Account], units: int) -> Shortage | None:
         tightest: Shortage | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents.stores.ledger import (
@@ -90,6 +90,8 @@ class RedisLedger:
 
     def entries(self, since: date, until: date, *, clock: Clock) -> _Days:
         """The usage of some days, a script a day."""
+        # No calendar is more than a day ahead, and there is nothing to ask of days to come.
+        until = min(until, datetime.fromtimestamp(clock.wall(), UTC).date() + timedelta(days=1))
         count = min((until - since).days, DAYS_KEPT)
         days = [(until - timedelta(days=back)).isoformat() for back in range(count + 1)]
         return _Days([self._run(ENTRIES, (day,), clock).read(_entries) for day in days])

@@ -28,6 +28,14 @@ local function negative(amount)
   return '-' .. amount
 end
 
+-- A script that fails half-way is not undone: what it is given is looked at before its first write.
+local function whole(number) return #number <= 16 and string.match(number, '^%d+$') ~= nil end
+
+local function refusal(amount, facts)
+  if whole(amount) and whole(facts[4]) and whole(facts[5]) and whole(facts[6]) then return nil end
+  return redis.error_reply('REFUSED an amount or a count is out of range')
+end
+
 -- An account whose window is over for long is left alone, or it would come back without an end.
 local function add(accounts, field, amount)
   for _, account in ipairs(accounts) do
@@ -108,6 +116,8 @@ RESERVE = Script(
     + """\
 local op, amount, accounts, lease = ARGV[3], ARGV[4], cjson.decode(ARGV[5]), tonumber(ARGV[7])
 local key = base .. 'op:' .. op
+local refused = refusal(amount, cjson.decode(ARGV[6]))
+if refused then return refused end
 sweep()
 if redis.call('EXISTS', key) == 1 then return nil end
 
@@ -135,13 +145,15 @@ SETTLE = Script(
     "settle",
     _COMMON
     + """\
-local op, amount, accounts = ARGV[3], ARGV[4], cjson.decode(ARGV[5])
+local op, amount, accounts, facts = ARGV[3], ARGV[4], cjson.decode(ARGV[5]), cjson.decode(ARGV[6])
 local key = base .. 'op:' .. op
+local refused = refusal(amount, facts)
+if refused then return refused end
 if redis.call('HGET', key, 'state') ~= 'settled' then
   undo(op)
   redis.call('DEL', key)
-  book(key, accounts, cjson.decode(ARGV[6]), amount)
   redis.call('HSET', key, 'state', 'settled')
+  book(key, accounts, facts, amount)
   redis.call('HDEL', key, 'line')
   redis.call('EXPIRE', key, times.remembered)
 end

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
 from typing import TYPE_CHECKING, Self
+
+from hanzo_agents._kernel.turns import Turns
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,25 +28,23 @@ class Bells:
         rings: another number after each ring, in any lane.
     """
 
-    __slots__ = ("_lanes", "_lock", "_numbers", "rings")
+    __slots__ = ("_lanes", "_numbers", "_turns", "rings")
 
     def __init__(self) -> None:
         self.rings = 0
         self._numbers = itertools.count(1)
         self._lanes: dict[str, dict[Bell, None]] = {}
-        self._lock = threading.RLock()  # a call may end, and ring, in the middle of this thread's own doing
+        self._turns = Turns()
 
     def hang(self, lane: str) -> Bell:
         """A bell at the end of the row, for the running event loop; use it as a context manager."""
         return Bell(self, lane)
 
     def ring(self, lane: str) -> None:
-        """Something has changed: have the one in front look. It rings the next when it leaves."""
+        """Something has changed: have the one in front look. It rings the next when it leaves. Never waits."""
         self.rings = next(self._numbers)
-        if lane not in self._lanes:
-            return
-        while (bell := self._next(lane)) is not None and not bell.ring():
-            self.remove(bell)
+        if lane in self._lanes:
+            self._turns.put(self._ring, lane)
 
     def waiting(self, lane: str) -> int:
         """How many wait in the lane in this process."""
@@ -53,21 +52,25 @@ class Bells:
 
     def add(self, bell: Bell) -> None:
         """Put a bell at the end of its row."""
-        with self._lock:
+        with self._turns:
             self._lanes.setdefault(bell.lane, {})[bell] = None
 
-    def _next(self, lane: str) -> Bell | None:
-        with self._lock:
-            return next((bell for bell in self._lanes.get(lane, ()) if not bell.rung), None)
-
     def remove(self, bell: Bell) -> None:
-        """Take a bell away. Safe to repeat."""
-        with self._lock:
-            row = self._lanes.get(bell.lane)
-            if row is not None:
-                row.pop(bell, None)
-                if not row:
-                    del self._lanes[bell.lane]
+        """Take a bell away. Safe to repeat; never waits."""
+        self._turns.put(self._remove, bell)
+
+    def _ring(self, lane: str) -> None:
+        while (bell := next((b for b in self._lanes.get(lane, ()) if not b.rung), None)) is not None:
+            if bell.ring():
+                return
+            self._remove(bell)
+
+    def _remove(self, bell: Bell) -> None:
+        row = self._lanes.get(bell.lane)
+        if row is not None:
+            row.pop(bell, None)
+            if not row:
+                del self._lanes[bell.lane]
 
 
 class Bell:

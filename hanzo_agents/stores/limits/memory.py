@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.stores.limits import ABSENT, PERIOD, Need, Standing, Turn, time_until_fit
 from hanzo_agents.stores.limits.bells import Bells
 from hanzo_agents.stores.pending import Done
@@ -24,75 +24,55 @@ _NOTHING = Done(None)
 
 
 class MemoryLimits:
-    """Lanes in memory. Counts by the monotonic clock, which cannot jump; thread-safe, bound to no loop.
+    """Lanes in memory. Counts by the monotonic clock, which cannot jump; thread-safe, bound to no loop."""
 
-    A call may end in the middle of an operation of this very thread: the garbage collector finds a stream that
-    nobody reads. To wait for the lock there would never end. So what is over is written down without it, and
-    whoever has the lock catches up before they look.
-    """
-
-    __slots__ = ("_lanes", "_lock", "_over", "_sweep_at", "bells")
+    __slots__ = ("_lanes", "_sweep_at", "_turns", "bells")
 
     def __init__(self) -> None:
         self.bells = Bells()
         self._lanes: dict[str, _Lane] = {}
-        self._over: deque[tuple[str, str, int | None, float | None]] = deque()
         self._sweep_at = FEW_LANES
-        self._lock = threading.Lock()
+        self._turns = Turns()
 
     def ask(self, lane: str, op: str, need: Need, *, clock: Clock) -> Done[Turn]:
         """Admit the call, or give it its place in the queue."""
-        with self._lock:
-            self._catch_up()
+        with self._turns:
             found = self._lanes.get(lane)
             if found is None:
                 found = self._new(lane, clock.now())
             return Done(found.ask(op, need, clock.now()))
 
     def settle(self, lane: str, op: str, tokens: int | None, *, clock: Clock) -> Done[None]:
-        """The call is over: free its slot, and count the tokens it really took."""
-        self._over.append((lane, op, tokens, clock.now()))
-        self._catch_up_if_free()
+        """The call is over: free its slot, and count the tokens it really took. Never waits."""
+        self._turns.put(self._settle, lane, op, tokens, clock.now())
         return _NOTHING
 
     def withdraw(self, lane: str, op: str, *, clock: Clock) -> Done[None]:
-        """The call is not sent: give everything back."""
-        self._over.append((lane, op, None, None))
-        self._catch_up_if_free()
+        """The call is not sent: give everything back. Never waits."""
+        self._turns.put(self._withdraw, lane, op)
         return _NOTHING
 
     def standing(self, lane: str, *, clock: Clock) -> Done[Standing]:
         """How the lane stands."""
-        with self._lock:
-            self._catch_up()
+        with self._turns:
             found = self._lanes.get(lane)
             return Done(Standing(0, 0, 0, 0) if found is None else found.standing(clock.now()))
 
     def foresee(self, lane: str, need: Need, *, clock: Clock) -> Turn:
         """What `ask` would answer to a call that comes now. Changes nothing."""
-        with self._lock:
-            self._catch_up()
+        with self._turns:
             found = self._lanes.get(lane)
             return Turn("admitted") if found is None else found.judge("", need, clock.now())
 
-    def _catch_up_if_free(self) -> None:
-        if self._lock.acquire(blocking=False):
-            try:
-                self._catch_up()
-            finally:
-                self._lock.release()
+    def _settle(self, name: str, op: str, tokens: int | None, when: float) -> None:
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.settle(op, tokens, when)
 
-    def _catch_up(self) -> None:
-        """Count what is over. Called with the lock."""
-        while self._over:
-            name, op, tokens, when = self._over.popleft()
-            lane = self._lanes.get(name)
-            if lane is None:
-                continue
-            if when is None:
-                lane.withdraw(op)
-            else:
-                lane.settle(op, tokens, when)
+    def _withdraw(self, name: str, op: str) -> None:
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.withdraw(op)
 
     def _new(self, name: str, now: float) -> _Lane:
         """A lane; before there are twice as many, those in which nothing is left are dropped."""

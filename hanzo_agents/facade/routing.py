@@ -1,0 +1,230 @@
+"""`auto_route` and its companions: a `Route` among the models there are."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import openai
+
+from hanzo_agents._kernel.journal import Decision
+from hanzo_agents._kernel.stack import Place
+from hanzo_agents.errors import ConfigError
+from hanzo_agents.facade.checked import as_names, check_flag, check_one_of, known_as
+from hanzo_agents.policies.latency import Latencies
+from hanzo_agents.routing.candidates import STRATEGIES
+from hanzo_agents.routing.catalogue import facts_of, tier_of
+from hanzo_agents.routing.route import Route
+from hanzo_agents.routing.strategy import RoutingStrategy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hanzo_agents._kernel.call import Call, Send
+    from hanzo_agents._kernel.price import Prices
+    from hanzo_agents._kernel.reply import Reply
+    from hanzo_agents._kernel.target import Target
+    from hanzo_agents.client import AsyncHanzo
+    from hanzo_agents.facade.keywords import Keywords
+    from hanzo_agents.modes.local import Local
+    from hanzo_agents.routing.candidates import StrategyName
+
+__all__ = ["AUTO", "EXPENSIVE", "AutoRoute", "route_of"]
+
+AUTO = "auto"
+"""The model that calls ask for which leave the choice to the client."""
+
+EXPENSIVE = Decimal(15)
+"""US dollars for a million tokens of output above which a model is expensive: above Claude Sonnet, GPT-4.1 and
+Gemini Pro at their list prices, below Claude Opus and GPT-4."""
+
+MOST = 50
+"""Candidates that are compared, which is what `Route` takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the keywords say of routing, checked."""
+
+    strategy: StrategyName | RoutingStrategy
+    models: tuple[str, ...]
+    prefer: tuple[str, ...]
+    quality: float | str | None
+    prefer_local: bool
+    allow_expensive: bool
+    max_latency: float | None
+    max_cost: Any
+
+
+def route_of(given: Keywords, local: Local | None, substitutes: Sequence[str] = ()) -> AutoRoute | None:
+    """The routing that these keywords mean, None for none.
+
+    Args:
+        given: the keywords.
+        local: the models of this machine.
+        substitutes: models that providers have for certain.
+
+    Raises:
+        ConfigError: one is wrong, or has no effect without another.
+    """
+    for name in ("auto_route", "cost_optimize", "prefer_local", "allow_expensive_models"):
+        check_flag(name, given.get(name))
+    strategy = _strategy(given)
+    quality = given.get("min_quality_threshold")
+    tier_of("min_quality_threshold", quality)
+    models, prefer = (_names(name, given.get(name)) for name in ("models", "preferred_models"))
+    if strategy is None:
+        for name in ("models", "preferred_models", "min_quality_threshold", "allow_expensive_models"):
+            if given.get(name) is not None:
+                raise ConfigError(f"{name}: has no effect without auto_route=True or a routing_strategy")
+        return None
+    latency = given.get("max_latency_ms")
+    wishes = Wishes(
+        strategy=strategy, models=models, prefer=prefer, quality=quality,
+        prefer_local=bool(given.get("prefer_local")),
+        allow_expensive=given.get("allow_expensive_models") is not False,
+        max_latency=None if latency is None else latency / 1000, max_cost=given.get("max_cost_per_request"),
+    )  # fmt: skip
+    return AutoRoute(wishes, local, substitutes)
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    return () if value is None else as_names(name, value)
+
+
+def _strategy(given: Keywords) -> StrategyName | RoutingStrategy | None:
+    strategy, auto, cheap = given.get("routing_strategy"), given.get("auto_route"), given.get("cost_optimize")
+    if not isinstance(strategy, RoutingStrategy):
+        if isinstance(strategy, type):
+            raise ConfigError(
+                f"routing_strategy: expected an object, got the class {strategy.__name__}: call it first"
+            )
+        check_one_of("routing_strategy", strategy, STRATEGIES)
+    if auto is False and strategy is not None:
+        raise ConfigError("routing_strategy: contradicts auto_route=False; give one of the two")
+    if cheap:
+        if auto is False:
+            raise ConfigError("cost_optimize: contradicts auto_route=False; give one of the two")
+        if strategy not in {None, "cost_optimized"}:
+            raise ConfigError(f"cost_optimize: contradicts routing_strategy={strategy!r}; give one of the two")
+        return "cost_optimized"
+    return strategy or ("balanced" if auto else None)
+
+
+class AutoRoute:
+    """A `Route` for calls that name no model, among the models there are.
+
+    Candidates are those of `models=` and `preferred_models=`, the models of this machine, and, unless `models=` is
+    given, those that the router lists: it is asked at the first such call. A call that names its model is left to
+    it, though a `RoutingStrategy` may still hold it back from leaving the machine.
+    """
+
+    place: ClassVar[Place] = Place.ROUTE
+
+    def __init__(self, wishes: Wishes, local: Local | None, substitutes: Sequence[str]) -> None:
+        self._wishes = wishes
+        self._local = local
+        self._substitutes = tuple(substitutes)
+        self._client: weakref.ref[AsyncHanzo] | None = None
+        self._listed: tuple[str, ...] | None = () if wishes.models else None
+        self._latencies = Latencies()
+        self._lock = threading.Lock()
+        self._made: tuple[Any, Route] | None = None
+        # A wrong figure is said when the client is made, not at the first call.
+        with known_as(Route_max__latency="max_latency_ms", Route_max__cost="max_cost_per_request"):
+            self._route_among(wishes.models or ("any",), ())
+
+    @property
+    def routing(self) -> list[Any]:
+        """For the key of a cache: what decides who answers."""
+        wishes = self._wishes
+        kind = wishes.strategy if isinstance(wishes.strategy, str) else type(wishes.strategy).__qualname__
+        return [kind, [*wishes.models], [*wishes.prefer], str(wishes.quality), wishes.prefer_local]
+
+    def begin(self, client: AsyncHanzo) -> None:
+        """Know whose router to ask."""
+        self._client = weakref.ref(client)
+
+    async def __call__(self, call: Call, send: Send, /) -> Reply:
+        """Choose, and send."""
+        if self._concerns(call):
+            await self.ready()
+            return await self._route(call.prices)(call, send)
+        return await send(call)
+
+    def plan(self, call: Call) -> Decision:
+        """Which model would be chosen."""
+        if not self._concerns(call):
+            return Decision("Route", "passes on", f"the call asks for {call.target} by name")
+        return self._route(call.prices).plan(call)
+
+    def onward(self, call: Call) -> list[Call]:
+        """The call aimed at the model that would be chosen."""
+        return self._route(call.prices).onward(call) if self._concerns(call) else [call]
+
+    async def ready(self) -> None:
+        """Ask the router which models it has, if that is not known yet."""
+        client = None if self._client is None else self._client()
+        if self._listed is None and client is not None:
+            try:
+                page = await client.models.list()
+            except openai.OpenAIError:
+                return  # with the others there is enough to go on; asked again at the next call
+            names = [model.id for model in page.data if facts_of(model.id, {}).quality is not None]
+            self._listed = tuple(names or [model.id for model in page.data])
+
+    def _concerns(self, call: Call) -> bool:
+        if call.target.name == AUTO and call.view.operation == "embeddings":
+            raise ConfigError("model: embeddings of different models cannot be compared; name one")
+        return call.target.name == AUTO or isinstance(self._wishes.strategy, RoutingStrategy)
+
+    def _route(self, prices: Prices) -> Route:
+        local = self._local
+        names = () if local is None else tuple(local.names)
+        version = (0 if local is None else local.version, names, self._listed)
+        with self._lock:
+            if self._made is None or self._made[0] != version:
+                self._made = (version, self._route_among(self._candidates(prices), names))
+            return self._made[1]
+
+    def _candidates(self, prices: Prices) -> list[str]:
+        wishes = self._wishes
+        listed = () if wishes.models else (*self._substitutes, *(self._listed or ()))
+        return [
+            name
+            for name in dict.fromkeys((*wishes.prefer, *wishes.models, *listed))
+            if wishes.allow_expensive or not _expensive(name, prices)
+        ]
+
+    def _route_among(self, names: Sequence[str], local_names: Sequence[str]) -> Route:
+        wishes = self._wishes
+        here: list[Target] = []
+        for name in local_names:
+            served = None if self._local is None else self._local.serving(name, "chat")
+            if served is not None and (not wishes.models or name in wishes.models or name in wishes.prefer):
+                here.append(served)
+        known = {target.name for target in here}
+        to: list[str | Target] = [*here]
+        to += [name for name in names if name not in known]
+        if not to and isinstance(wishes.strategy, str):
+            raise ConfigError("auto_route: nobody says which models there are; name some with models=[...]")
+        return Route(
+            to=to[:MOST], strategy=wishes.strategy, alias=AUTO, quality=wishes.quality,
+            max_latency=wishes.max_latency, max_cost=wishes.max_cost, local=here,
+            prefer_local=wishes.prefer_local and bool(here),
+            prefer=[name for name in wishes.prefer if name in names or name in known], latencies=self._latencies,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        kind = self._wishes.strategy
+        return f"AutoRoute({kind if isinstance(kind, str) else type(kind).__name__})"
+
+
+def _expensive(name: str, prices: Prices) -> bool:
+    from hanzo_agents._kernel.target import Target
+
+    price = prices.known(Target(name))
+    return price is not None and price.most(0, 1_000_000) > EXPENSIVE

@@ -56,8 +56,8 @@ LEFT_OUT_HEADERS: dict[str, str] = {
     "x-app-name": "says which program asks, in the log",
 }
 """Headers that are no part of the key, each with its reason; nor are those that begin with `x-stainless-`, by
-which the SDK describes itself. Every other header counts: also one with credentials, of which a digest is taken. The
-endpoint's own key is in none of these headers; it is part of the key by other means."""
+which the SDK describes itself. Every other header counts: also one with credentials, of which a digest is taken.
+The endpoint's own key is in none of these headers; it is part of the key by other means."""
 
 
 def asked_of(scope: bytes, path: str, body: Mapping[str, Any], headers: Any, query: Any) -> Question:

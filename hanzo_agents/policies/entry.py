@@ -80,14 +80,16 @@ class Entry:
 
         Waits until that has answered, has given up, or has taken too long. None: ask.
         """
-        entries, clock = self._shelf.entries, self._clock
+        entries, key, clock = self._shelf.entries, self._key, self._clock
         if not entries.shared or not self._writes():
             return None
-        self._owner = uuid.uuid4().hex
+        self._owner = owner = uuid.uuid4().hex
+        if self.lead is not None:
+            self.lead.owes(lambda: entries.release(key, owner=owner, clock=clock).tell(_nothing, _nothing))
         until, pause = clock.now() + LEASE, SHORTEST_POLL
         while True:
             try:
-                claim = await entries.claim(self._key, owner=self._owner, lease=LEASE, clock=clock)
+                claim = await entries.claim(key, owner=owner, lease=LEASE, clock=clock)
             except StoreUnavailable as error:
                 self._shelf.not_written(error, clock)
                 return None

@@ -288,7 +288,6 @@ def test_hanzo_node_lists_fetches_and_serves(world, monkeypatch, tmp_path, capsy
 
 
 def test_a_web_socket_streams(world):
-    pytest.importorskip("fastapi")
     from starlette.testclient import TestClient
     from starlette.websockets import WebSocketDisconnect
 

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Final
 from hanzo_agents._kernel.turns import Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hanzo_agents._kernel.clock import Clock
 
 __all__ = ["ALONE", "PATIENCE", "Flights", "Lead", "Waiter"]
 
 PATIENCE = 2.0
-"""Seconds without an event after which nobody waits any longer for a stream that somebody else reads."""
+"""Seconds without an event after which nobody waits any longer for a stream that somebody else reads; and after which
+those who wait look whether who asks is still there."""
 
 
 class _Alone:
@@ -32,10 +35,10 @@ ALONE: Final = _Alone()
 class _Flight:
     """A question that is being asked."""
 
-    __slots__ = ("closed", "events", "failures", "leaders", "streams", "waiting")
+    __slots__ = ("closed", "events", "failures", "leads", "streams", "waiting")
 
     def __init__(self) -> None:
-        self.leaders = 1
+        self.leads: set[Lead] = set()
         self.failures = 0
         self.waiting: deque[Waiter] = deque()
         self.streams = False
@@ -61,13 +64,16 @@ class Flights:
             self._flights, self._process = {}, os.getpid()
         with self._turns:
             while (flight := self._flights.get(key)) is not None:
-                waiter = Waiter(self, flight)
+                self._take_over(key, flight, idle=False)
+                if flight.closed:
+                    continue
+                waiter = Waiter(self, key, flight)
                 flight.waiting.append(waiter)
                 if not flight.closed:
                     return waiter
                 flight.waiting.remove(waiter)
             flight = self._flights[key] = _Flight()
-            return Lead(self, key, flight)
+            return _lead(self, key, flight, _running())
 
     def landed(self, key: bytes, flight: _Flight, answer: bytes | None) -> None:
         """Give everybody the answer, or let everybody ask. Never waits."""
@@ -77,32 +83,44 @@ class Flights:
         if flight.closed:
             return
         self._close(key, flight)
+        flight.leads.clear()
         waiting, flight.waiting = flight.waiting, deque()
         for waiter in waiting:
             waiter.deliver(ALONE if answer is None else answer)
 
-    def failed(self, key: bytes, flight: _Flight, *, harmless: bool) -> None:
+    def failed(self, lead: Lead, key: bytes, flight: _Flight, *, harmless: bool) -> None:
         """Hand over to somebody who waits.
 
         After a second failure in a row to two, so that an upstream that is down keeps nobody for long. It never
         waits.
         """
-        self._turns.put(self._failed, key, flight, harmless)
+        self._turns.put(self._failed, lead, key, flight, harmless)
 
-    def _failed(self, key: bytes, flight: _Flight, harmless: bool) -> None:
-        flight.leaders -= 1
+    def _failed(self, lead: Lead, key: bytes, flight: _Flight, harmless: bool) -> None:
+        flight.leads.discard(lead)
         flight.streams = False
         if not harmless:
             flight.failures += 1
         heirs = 2 if flight.failures > 1 and not harmless else 1
         while heirs and not flight.closed and flight.waiting:
-            flight.leaders += 1
-            if flight.waiting.popleft().deliver(Lead(self, key, flight)):
+            waiter = flight.waiting.popleft()
+            heir = _lead(self, key, flight, waiter.loop)
+            if waiter.deliver(heir):
                 heirs -= 1
             else:
-                flight.leaders -= 1
-        if flight.leaders < 1 and not flight.waiting and not flight.closed:
+                flight.leads.discard(heir)
+        if not flight.leads and not flight.waiting and not flight.closed:
             self._close(key, flight)
+
+    def take_over(self, key: bytes, flight: _Flight) -> None:
+        """Hand over what is asked on loops that do not run: nobody else will say that it has ended."""
+        with self._turns:
+            self._take_over(key, flight, idle=True)
+
+    def _take_over(self, key: bytes, flight: _Flight, *, idle: bool) -> None:
+        for lead in [lead for lead in flight.leads if lead.lost(idle=idle)]:
+            lead.resign()
+            self._failed(lead, key, flight, harmless=True)
 
     def leave(self, waiter: Waiter, flight: _Flight) -> bytes | Lead | _Alone | None:
         """Stop waiting. What has just been delivered comes back."""
@@ -122,13 +140,26 @@ class Flights:
 class Lead:
     """Whose turn it is to ask. It must end in `landed` or `failed`; only the first of these counts."""
 
-    __slots__ = ("_flight", "_flights", "_key", "_over")
+    __slots__ = ("_flight", "_flights", "_key", "_loop", "_owed", "_over")
 
-    def __init__(self, flights: Flights, key: bytes, flight: _Flight) -> None:
+    def __init__(
+        self, flights: Flights, key: bytes, flight: _Flight, loop: asyncio.AbstractEventLoop | None
+    ) -> None:
         self._flights = flights
         self._key = key
         self._flight = flight
+        self._loop = loop
         self._over = False
+        self._owed: Callable[[], object] | None = None
+
+    def owes(self, give_back: Callable[[], object]) -> None:
+        """Have `give_back` called when this is taken for lost: who holds it cannot do so any more."""
+        self._owed = give_back
+
+    def lost(self, *, idle: bool) -> bool:
+        """Whether its loop is closed, so that it never ends; or, `idle`, does not run, so that it may not."""
+        loop = self._loop
+        return loop is not None and (loop.is_closed() or (idle and not loop.is_running()))
 
     def streams(self) -> None:
         """The answer has begun, and comes as fast as somebody reads it."""
@@ -152,21 +183,42 @@ class Lead:
         """
         if not self._over:
             self._over = True
-            self._flights.failed(self._key, self._flight, harmless=harmless)
+            self._flights.failed(self, self._key, self._flight, harmless=harmless)
+
+    def resign(self) -> None:
+        """End it for one that is lost, and give back what it owes."""
+        if not self._over:
+            self._over = True
+            if self._owed is not None:
+                self._owed()
+
+
+def _lead(flights: Flights, key: bytes, flight: _Flight, loop: asyncio.AbstractEventLoop | None) -> Lead:
+    lead = Lead(flights, key, flight, loop)
+    flight.leads.add(lead)
+    return lead
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class Waiter:
     """One who waits, on a loop of its own."""
 
-    __slots__ = ("_flight", "_flights", "_loop", "_woken", "gone", "outcome")
+    __slots__ = ("_flight", "_flights", "_key", "_woken", "gone", "loop", "outcome")
 
-    def __init__(self, flights: Flights, flight: _Flight) -> None:
+    def __init__(self, flights: Flights, key: bytes, flight: _Flight) -> None:
         self.outcome: bytes | Lead | _Alone | None = None
         self.gone = False
         self._flights = flights
+        self._key = key
         self._flight = flight
-        self._loop = asyncio.get_running_loop()
-        self._woken: asyncio.Future[None] = self._loop.create_future()
+        self.loop = asyncio.get_running_loop()
+        self._woken: asyncio.Future[None] = self.loop.create_future()
 
     def deliver(self, outcome: bytes | Lead | _Alone) -> bool:
         """Say how it ended, from any thread. False when nobody is there any more."""
@@ -174,7 +226,7 @@ class Waiter:
             return False
         self.outcome = outcome
         try:
-            self._loop.call_soon_threadsafe(self._wake)
+            self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:  # the loop is closed
             return False
         return True
@@ -192,8 +244,9 @@ class Waiter:
                     async with clock.timeout_at(clock.now() + PATIENCE):
                         await self._woken
                 except TimeoutError:
-                    self._woken = self._loop.create_future()
-                    if self._flight.streams and self._flight.events == events:
+                    self._woken = self.loop.create_future()
+                    self._flights.take_over(self._key, self._flight)
+                    if self.outcome is None and self._flight.streams and self._flight.events == events:
                         return self._flights.leave(self, self._flight) or ALONE
         except BaseException:
             if isinstance(outcome := self._flights.leave(self, self._flight), Lead):

@@ -162,7 +162,7 @@ class Cache:
                 return None, question
             _checked_tenant(tenant)
         if not question.secret and tenant is None:
-            question.obstacle = "the endpoint's key may change at each request, and no tenant says whose call it is"
+            question.obstacle = "the endpoint's key may change each time, and no tenant says whose call it is"
             return None, question
         named = () if tenant is None else (tenant.encode("utf-8", "surrogatepass"),)
         asked = joined((b"%d" % VERSION, question.asked, *named))

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.money import EXACT, added
 from hanzo_agents._kernel.turns import Turns
 
@@ -18,7 +19,10 @@ _turns = Turns()
 """One for all tallies: a reservation is made in several of them at once."""
 
 MOST_RUNS = 10_000
-"""Runs that are remembered; nobody says when a run is over."""
+"""Runs that are remembered in any case; nobody says when a run is over."""
+
+QUIET = 3600.0
+"""Seconds since its last call for which a run is remembered, however many others there are."""
 
 ZERO = Decimal(0)
 
@@ -31,13 +35,14 @@ class Tally:
         limit: None only counts.
     """
 
-    __slots__ = ("__weakref__", "kind", "limit", "reserved", "spent")
+    __slots__ = ("__weakref__", "kind", "limit", "reserved", "spent", "used")
 
     def __init__(self, kind: str, limit: Decimal | None) -> None:
         self.kind = kind
         self.limit = limit
         self.spent = ZERO
         self.reserved = ZERO
+        self.used = 0.0
 
     @property
     def available(self) -> Decimal | None:
@@ -60,19 +65,29 @@ class Tallies:
         return self._named.get(name)
 
     def __getitem__(self, name: str) -> Tally:
+        now = current_clock().now()
         with _turns:
             tally = self._named.get(name)
             if tally is None:
                 tally = self._named[name] = Tally(self._kind, self._limit)
-                self._forget()
-            self._named.move_to_end(name)
+            self._use(name, tally, now)
+            if len(self._named) > MOST_RUNS:
+                self._forget(now)
             return tally
 
-    def _forget(self) -> None:
-        """Drop the run that was quiet for longest, if nothing of it is under way."""
-        if len(self._named) > MOST_RUNS:
+    def _use(self, name: str, tally: Tally, now: float) -> None:
+        tally.used = now
+        self._named.move_to_end(name)
+
+    def _forget(self, now: float) -> None:
+        """Drop the runs that were quiet for longest, as far as nothing of them is under way."""
+        while len(self._named) > MOST_RUNS:
             name, oldest = next(iter(self._named.items()))
-            if not oldest.reserved:
+            if now - oldest.used < QUIET:
+                return
+            if oldest.reserved:
+                self._use(name, oldest, now)
+            else:
                 del self._named[name]
 
 

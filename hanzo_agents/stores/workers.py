@@ -42,6 +42,11 @@ class Workers:
         """Whether the threads run in this process, and not in the one that forked it."""
         return self._process == os.getpid()
 
+    @property
+    def here(self) -> bool:
+        """Whether this is one of the threads."""
+        return threading.current_thread() in self._threads
+
     def put(self, job: Callable[[], None]) -> None:
         """Have `job` done; it must not raise. One thread does its jobs in the order in which they came.
 

@@ -524,6 +524,7 @@ class TestThePlan:
 class TestSmallPrint:
     def test_runs_that_were_quiet_for_longest_are_forgotten_unless_something_is_under_way(self, monkeypatch):
         monkeypatch.setattr(tally, "MOST_RUNS", 2)
+        monkeypatch.setattr(tally, "QUIET", 0.0)
         runs = tally.Tallies("per_run", usd("1"))
         tally.reserve_in([busy := runs["busy"]], usd("0.1"))
         quiet = runs["quiet"]

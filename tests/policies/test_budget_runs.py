@@ -27,6 +27,8 @@ from hanzo_agents import (
     track,
     wrap,
 )
+from hanzo_agents.policies import tally
+from hanzo_agents.testing.clock import FakeClock
 from hanzo_agents.testing.scripted import ScriptedRouter, ToolCall, answers
 
 
@@ -358,3 +360,39 @@ class TestOnTheWire:
             async with AsyncHanzo(router.base_url, "k", policies=[budget(daily="0.002", prices=prices)]) as client:
                 with pytest.raises(BudgetExceeded):
                     await client.embeddings.create(model="e", input=[1, 2, 3])
+
+
+class TestManyRuns:
+    """Nobody says when a run is over, so that some have to be forgotten: none of those that go on."""
+
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        monkeypatch.setattr(tally, "MOST_RUNS", 3)
+        with FakeClock(start=1000.0) as clock:
+            yield clock
+
+    def test_one_that_was_quiet_for_a_while_is_not_forgotten(self, clock):
+        runs = tally.Tallies("per_run", usd("1"))
+        runs["mine"].spent = usd("1")
+        for n in range(100):
+            clock.advance(tally.QUIET / 200)
+            assert runs[f"other {n}"].available == 1
+        assert runs["mine"].available == 0
+
+    def test_one_with_a_call_under_way_is_not(self, clock):
+        runs = tally.Tallies("per_run", usd("1"))
+        assert tally.reserve_in([runs["mine"]], usd("1")) is None
+        for n in range(100):
+            clock.advance(tally.QUIET)
+            assert runs[f"other {n}"].available == 1
+        assert runs["mine"].available == 0
+        assert sum(runs.get(f"other {n}") is not None for n in range(100)) <= 3
+
+    def test_those_that_were_quiet_for_longest_go_first(self, clock):
+        runs = tally.Tallies("per_run", usd("1"))
+        for n in range(100):
+            assert runs[f"run {n}"].available == 1
+        clock.advance(tally.QUIET)
+        assert runs["run 0"].available == 1
+        assert runs["another"].available == 1
+        assert [n for n in range(100) if runs.get(f"run {n}") is not None] == [0, 99]

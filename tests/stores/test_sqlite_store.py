@@ -202,3 +202,88 @@ def test_a_child_process_opens_the_file_for_itself(path):
     with sqlite3.connect(path) as connection:
         assert sorted(connection.execute("SELECT n FROM t").fetchall()) == [(1,), (2,), (3,)]
     connection.close()
+
+
+FORKING = """
+import asyncio, os, sqlite3, sys
+from hanzo_agents.stores import SQLiteStore
+store = SQLiteStore(sys.argv[1])
+def add(n):
+    def work(c): c.execute('CREATE TABLE IF NOT EXISTS t (n)'); c.execute('INSERT INTO t VALUES (?)', (n,))
+    return work
+async def done(work): await store.submit(work, what='add')
+"""
+
+
+def written_by(program, path):
+    """What a process and its children have written, when all of them are gone."""
+    found = subprocess.run(
+        [sys.executable, "-c", FORKING + program, str(path)],
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT n FROM t ORDER BY n").fetchall()
+    connection.close()
+    return [row[0] for row in rows]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_fork_in_the_middle_of_a_transaction_locks_nobody_out(path):
+    program = """
+import threading, time
+begun = threading.Event()
+def slow(c): add(-1)(c); begun.set(); time.sleep(0.3)
+asyncio.run(done(add(0)))
+for n in range(3):
+    begun.clear()
+    store.submit(slow, what='slow')
+    begun.wait(10)
+    if not (child := os.fork()):
+        asyncio.run(done(add(n + 1)))
+        os._exit(0)
+    asyncio.run(done(add(n + 11)))
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    assert written_by(program, path) == [-1, -1, -1, 0, 1, 2, 3, 11, 12, 13]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_what_a_child_writes_outlives_its_parents_store(path):
+    program = """
+asyncio.run(done(add(0)))
+read, write = os.pipe()
+if not (child := os.fork()):
+    asyncio.run(done(add(1)))
+    os.read(read, 1)
+    asyncio.run(done(add(2)))
+    store.close()
+    os._exit(0)
+asyncio.run(done(add(3)))
+store.close()
+os.write(write, b'1')
+assert os.waitpid(child, 0)[1] == 0
+"""
+    assert written_by(program, path) == [0, 1, 2, 3]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_fork_on_the_stores_own_thread_does_not_wait_for_itself(path):
+    program = """
+def forks(c):
+    add(0)(c)
+    if not (child := os.fork()): os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+asyncio.run(done(forks))
+asyncio.run(done(add(1)))
+"""
+    assert written_by(program, path) == [0, 1]
+
+
+@pytest.mark.parametrize("junk", [None, 0, 1, "yes", []])
+def test_durable_is_true_or_false(path, junk):
+    with pytest.raises(ConfigError, match=r"SQLiteStore\.durable: expected True or False"):
+        SQLiteStore(path, durable=junk)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["ALONE", "PATIENCE", "Flights", "Lead", "Waiter"]
 
 PATIENCE = 2.0
-"""Seconds without an event after which nobody waits any longer for a stream that somebody else reads; and after which
-those who wait look whether who asks is still there."""
+"""Seconds without an event after which nobody waits any longer for a stream that somebody else reads; and between
+two looks of those who wait whether who asks is still there."""
 
 
 class _Alone:
@@ -140,7 +140,7 @@ class Flights:
 class Lead:
     """Whose turn it is to ask. It must end in `landed` or `failed`; only the first of these counts."""
 
-    __slots__ = ("_flight", "_flights", "_key", "_loop", "_owed", "_over")
+    __slots__ = ("_flight", "_flights", "_key", "_loop", "_over", "_owed")
 
     def __init__(
         self, flights: Flights, key: bytes, flight: _Flight, loop: asyncio.AbstractEventLoop | None

@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING
 from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.stores.limits import ABSENT, PERIOD, Need, Standing, Turn, time_until_fit
 from hanzo_agents.stores.limits.bells import Bells
+from hanzo_agents.stores.limits.leases import running_loop
 from hanzo_agents.stores.pending import Done
 
 if TYPE_CHECKING:
+    import asyncio
+
     from hanzo_agents._kernel.clock import Clock
 
 __all__ = ["MemoryLimits"]
 
 FEW_LANES = 64
 """Lanes below which idle ones are not looked for."""
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks whether the calls that hold all slots can still end."""
 
 _NOTHING = Done(None)
 
@@ -40,7 +46,7 @@ class MemoryLimits:
             found = self._lanes.get(lane)
             if found is None:
                 found = self._new(lane, clock.now())
-            return Done(found.ask(op, need, clock.now()))
+            return Done(found.ask(op, need, clock.now(), running_loop()))
 
     def settle(self, lane: str, op: str, tokens: int | None, *, clock: Clock) -> Done[None]:
         """The call is over: free its slot, and count the tokens it really took. Never waits."""
@@ -89,10 +95,10 @@ class MemoryLimits:
 class _Entry:
     """A call that was admitted; what is given back is counted as nothing until it leaves the window."""
 
-    __slots__ = ("at", "in_window", "op", "requests", "tokens", "under_way")
+    __slots__ = ("at", "in_window", "loop", "op", "requests", "tokens", "under_way")
 
-    def __init__(self, op: str, at: float, tokens: int) -> None:
-        self.op, self.at, self.tokens = op, at, tokens
+    def __init__(self, op: str, at: float, tokens: int, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.op, self.at, self.tokens, self.loop = op, at, tokens, loop
         self.requests = 1
         self.in_window = self.under_way = True
 
@@ -167,18 +173,21 @@ class _Queue:
 class _Lane:
     """The state of a lane. Times never go back in it, whatever clocks its callers have."""
 
-    __slots__ = ("calls", "log", "queue", "requests", "slots", "tokens")
+    __slots__ = ("calls", "log", "look_at", "queue", "requests", "slots", "tokens")
 
     def __init__(self) -> None:
+        self.look_at = -math.inf
         self.log: deque[_Entry] = deque()
         self.requests = self.tokens = self.slots = 0
         self.calls: dict[str, _Entry] = {}
         self.queue = _Queue()
 
-    def ask(self, op: str, need: Need, now: float) -> Turn:
+    def ask(self, op: str, need: Need, now: float, loop: asyncio.AbstractEventLoop | None) -> Turn:
         known = self.calls.get(op)
         if known is not None:
             return Turn("admitted", at=known.at)
+        if need.slots_limit is not None and self.slots >= need.slots_limit and now >= self.look_at:
+            self._end_lost(now)
         turn = self.judge(op, need, now)
         if turn.state == "queued":
             held_until = now + need.hold if need.hold > 0 else None
@@ -187,7 +196,7 @@ class _Lane:
         if self.queue:
             self.queue.leave(op)
         if turn.state == "admitted":
-            entry = _Entry(op, turn.at, need.tokens)
+            entry = _Entry(op, turn.at, need.tokens, loop)
             self.log.append(entry)
             self.calls[op] = entry
             self.requests += 1
@@ -235,11 +244,19 @@ class _Lane:
             if not entry.under_way:
                 self.calls.pop(entry.op, None)
 
+    def _end_lost(self, now: float) -> None:
+        """End the calls whose event loop was closed: nobody else will."""
+        self.look_at = now + LOOK_EVERY
+        under_way = [entry for entry in self.calls.values() if entry.under_way]
+        for entry in under_way:
+            if entry.loop is not None and entry.loop.is_closed():
+                self.settle(entry.op, None, now)
+
     def settle(self, op: str, tokens: int | None, now: float) -> None:
         entry = self.calls.get(op)
         if entry is None or not entry.under_way:
             return
-        entry.under_way = False
+        entry.under_way, entry.loop = False, None
         self.slots -= 1
         self._forget(now)
         if not entry.in_window:
@@ -254,7 +271,7 @@ class _Lane:
         if entry is None:
             return
         if entry.under_way:
-            entry.under_way = False
+            entry.under_way, entry.loop = False, None
             self.slots -= 1
         if entry.in_window:
             self.requests -= entry.requests

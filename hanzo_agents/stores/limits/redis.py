@@ -28,7 +28,7 @@ class RedisLimits:
     def __init__(self, store: RedisStore) -> None:
         self.bells = Bells()
         self._store = store
-        self._leases = Leases(self._renew)
+        self._leases = Leases(self._renew, self._lost)
 
     def ask(self, lane: str, op: str, need: Need, *, clock: Clock) -> Pending[Turn]:
         """Admit the call, or give it its place in the queue."""
@@ -61,6 +61,10 @@ class RedisLimits:
     def standing(self, lane: str, *, clock: Clock) -> Pending[Standing]:
         """How the lane stands."""
         return self._store.run(STANDING, self._keys(lane), clock=clock).read(lambda result: Standing(*result))
+
+    def _lost(self, lane: str, op: str, clock: Clock) -> None:
+        self.settle(lane, op, None, clock=clock)
+        self.bells.ring(lane)
 
     def _renew(self, lane: str, ops: list[str], clock: Clock) -> None:
         left_to_its_lease(self._store.run(RENEW, self._keys(lane), *ops, clock=clock))

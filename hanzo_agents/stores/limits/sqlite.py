@@ -57,7 +57,7 @@ class SQLiteLimits:
     def __init__(self, store: SQLiteStore) -> None:
         self.bells = Bells()
         self._store = store
-        self._leases = Leases(self._renew)
+        self._leases = Leases(self._renew, self._lost)
 
     def ask(self, lane: str, op: str, need: Need, *, clock: Clock) -> Submitted[Turn]:
         """Admit the call, or give it its place in the queue."""
@@ -88,6 +88,10 @@ class SQLiteLimits:
         return self._store.submit(
             lambda connection: _Lane(connection, lane, clock).standing(), what="RateLimit standing"
         )
+
+    def _lost(self, lane: str, op: str, clock: Clock) -> None:
+        self.settle(lane, op, None, clock=clock)
+        self.bells.ring(lane)
 
     def _renew(self, lane: str, ops: list[str], clock: Clock) -> None:
         def work(connection: sqlite3.Connection) -> None:

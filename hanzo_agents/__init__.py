@@ -48,22 +48,16 @@ if TYPE_CHECKING:
     from hanzo_agents.observe.log import Log
     from hanzo_agents.observe.metrics import Metrics
     from hanzo_agents.observe.otel import OpenTelemetry
-    from hanzo_agents.policies.alerts import Alert, BudgetAlerts
-    from hanzo_agents.policies.breaker import Breaker
-    from hanzo_agents.policies.budget import Budget
-    from hanzo_agents.policies.cache import Cache
-    from hanzo_agents.policies.circuit_board import CircuitChange
+    from hanzo_agents.policies.breaker import Breaker, CircuitChange, unhealthy
+    from hanzo_agents.policies.budget import Alert, Budget, BudgetAlerts, Run, run_budget
+    from hanzo_agents.policies.cache import Cache, CacheStats
     from hanzo_agents.policies.classify import substitutable, transient
     from hanzo_agents.policies.deadline import Deadline
     from hanzo_agents.policies.fallback import Fallback
     from hanzo_agents.policies.hedge import Hedge
     from hanzo_agents.policies.rate_limit import LimitState, RateLimit
-    from hanzo_agents.policies.retry import Retry
-    from hanzo_agents.policies.retry_budget import RetryBudget
-    from hanzo_agents.policies.run_budget import Run, run_budget
-    from hanzo_agents.policies.shelf import CacheStats
+    from hanzo_agents.policies.retry import Retry, RetryBudget
     from hanzo_agents.policies.trace import Trace, Watching, watch
-    from hanzo_agents.policies.unhealthy import unhealthy
     from hanzo_agents.prices.price import Price
     from hanzo_agents.provider import (
         FallbackProvider,
@@ -202,22 +196,16 @@ _HOMES = {
     "observe.log": ("Log",),
     "observe.metrics": ("Metrics",),
     "observe.otel": ("OpenTelemetry",),
-    "policies.alerts": ("Alert", "BudgetAlerts"),
-    "policies.breaker": ("Breaker",),
-    "policies.budget": ("Budget",),
-    "policies.cache": ("Cache",),
-    "policies.circuit_board": ("CircuitChange",),
+    "policies.breaker": ("Breaker", "CircuitChange", "unhealthy"),
+    "policies.budget": ("Alert", "Budget", "BudgetAlerts", "Run", "run_budget"),
+    "policies.cache": ("Cache", "CacheStats"),
     "policies.classify": ("substitutable", "transient"),
     "policies.deadline": ("Deadline",),
     "policies.fallback": ("Fallback",),
     "policies.hedge": ("Hedge",),
     "policies.rate_limit": ("LimitState", "RateLimit"),
-    "policies.retry": ("Retry",),
-    "policies.retry_budget": ("RetryBudget",),
-    "policies.run_budget": ("Run", "run_budget"),
-    "policies.shelf": ("CacheStats",),
+    "policies.retry": ("Retry", "RetryBudget"),
     "policies.trace": ("Trace", "Watching", "watch"),
-    "policies.unhealthy": ("unhealthy",),
     "prices.price": ("Price",),
     "provider": (
         "FallbackProvider",

@@ -12,8 +12,8 @@ from openai._constants import RAW_RESPONSE_HEADER
 from typing_extensions import override
 
 from hanzo_agents._wire.delivery import entered_of, parsed_by, raw_mode
-from hanzo_agents._wire.sync import call_off_loop, run
-from hanzo_agents._wire.sync_delivery import deliver_in_sync, deliver_raw_in_sync, in_sync
+from hanzo_agents._wire.sync.calls import call_off_loop, run
+from hanzo_agents._wire.sync.delivery import deliver_in_sync, deliver_raw_in_sync, in_sync
 from hanzo_agents.client import AsyncHanzo
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.facade.described import Configured
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.plan import Plan
     from hanzo_agents._kernel.stack import Policy, Stack
     from hanzo_agents._kernel.target import Target
-    from hanzo_agents._wire.sync_resources import SyncChat, SyncEmbeddings, SyncResponses
+    from hanzo_agents._wire.sync.resources import SyncChat, SyncEmbeddings, SyncResponses
     from hanzo_agents.facade.estimate import CostEstimate
     from hanzo_agents.facade.models import SyncModels
 
@@ -158,21 +158,21 @@ class Hanzo(Configured, OpenAI):
     @cached_property
     @override
     def chat(self) -> SyncChat:  # pyright: ignore[reportIncompatibleMethodOverride]
-        from hanzo_agents._wire.sync_resources import SyncChat
+        from hanzo_agents._wire.sync.resources import SyncChat
 
         return SyncChat(self)
 
     @cached_property
     @override
     def responses(self) -> SyncResponses:  # pyright: ignore[reportIncompatibleMethodOverride]
-        from hanzo_agents._wire.sync_resources import SyncResponses
+        from hanzo_agents._wire.sync.resources import SyncResponses
 
         return SyncResponses(self)
 
     @cached_property
     @override
     def embeddings(self) -> SyncEmbeddings:  # pyright: ignore[reportIncompatibleMethodOverride]
-        from hanzo_agents._wire.sync_resources import SyncEmbeddings
+        from hanzo_agents._wire.sync.resources import SyncEmbeddings
 
         return SyncEmbeddings(self)
 

@@ -50,7 +50,8 @@ def test_responses_and_embeddings_take_the_keywords_of_the_sdk():
 
 def test_both_clients_have_the_same_methods():
     """Those of the resources that are ours, with the same keywords."""
-    from hanzo_agents._wire import resources, sync_resources
+    from hanzo_agents._wire import resources
+    from hanzo_agents._wire.sync import resources as sync_resources
 
     for one, other in (
         (resources.HanzoCompletions, sync_resources.SyncCompletions),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hanzo_agents import Call, Journal, Reply, Route
 from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.target import Target
-from hanzo_agents._wire.chat import ChatView
+from hanzo_agents._wire.dialects.chat import ChatView
 from hanzo_agents.prices.public import PUBLIC
 from hanzo_agents.routing import complexity, contains_pii, pii
 

@@ -15,11 +15,11 @@ from hanzo_agents._kernel.primed import Primed
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.tap import Tap
 from hanzo_agents._kernel.tracking import track_only
-from hanzo_agents._wire.call_ids import CallIds
 from hanzo_agents._wire.costs import estimate
+from hanzo_agents._wire.dialects.call_ids import CallIds
+from hanzo_agents._wire.dialects.responses_stream import ResponseEvents
 from hanzo_agents._wire.engine import spare_stands_by
 from hanzo_agents._wire.facts import estimated_usage, filled, usage_of
-from hanzo_agents._wire.responses_stream import ResponseEvents
 from hanzo_agents.errors import InvalidResponse, Refused
 from hanzo_agents.policies.classify import not_sent, status_of
 

@@ -13,7 +13,7 @@ import openai
 import pydantic
 from agents.tool import FunctionTool
 
-from hanzo_agents._wire.asked import body_of, headers_of
+from hanzo_agents._wire.keeping.asked import body_of, headers_of
 
 if TYPE_CHECKING:
     from agents import Model

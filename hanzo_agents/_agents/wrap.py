@@ -11,7 +11,7 @@ from agents import Model, ModelProvider
 from agents.models._retry_runtime import should_disable_provider_managed_retries
 from typing_extensions import override
 
-from hanzo_agents._agents.keeping import ModelCodec
+from hanzo_agents._agents.codec import ModelCodec
 from hanzo_agents._agents.models import retry_advice
 from hanzo_agents._agents.prices import ModelPrices
 from hanzo_agents._agents.send import raised_by, send_to_model

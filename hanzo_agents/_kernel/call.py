@@ -12,8 +12,8 @@ from hanzo_agents._kernel.journal import Decision, Journal
 from hanzo_agents._kernel.price import NO_PRICES, Prices
 
 if TYPE_CHECKING:
+    from hanzo_agents._kernel.codec import Codec
     from hanzo_agents._kernel.journal import Attempt
-    from hanzo_agents._kernel.keeping import Codec
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents._kernel.target import Target
 

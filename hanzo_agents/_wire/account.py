@@ -13,7 +13,7 @@ from hanzo_agents._wire.replies import note_outcome
 if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
     from hanzo_agents._kernel.journal import Attempt
-    from hanzo_agents._wire.dialect import EventCheck
+    from hanzo_agents._wire.dialects.dialect import EventCheck
 
 __all__ = ["StreamAccount"]
 

@@ -36,7 +36,7 @@ from hanzo_agents.policies.classify import not_sent
 if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
     from hanzo_agents._wire.compose import Extras
-    from hanzo_agents._wire.dialect import Dialect, RequestView
+    from hanzo_agents._wire.dialects.dialect import Dialect, RequestView
 
 __all__ = ["Endpoint", "Exchange"]
 
@@ -83,7 +83,11 @@ class Endpoint:
             Refused: a guard of the call refuses it now.
         """
         record = Attempt(
-            call.attempt, str(call.target), call.clock.now(), model=call.target.name, server=self.server,
+            call.attempt,
+            str(call.target),
+            call.clock.now(),
+            model=call.target.name,
+            server=self.server,
             provider=self.provider,
         )
         call.begin(record)

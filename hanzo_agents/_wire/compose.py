@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
-    from hanzo_agents._wire.dialect import Dialect, RequestView
+    from hanzo_agents._wire.dialects.dialect import Dialect, RequestView
     from hanzo_agents._wire.labels import Labels
 
 __all__ = ["ENCODER", "Composer", "Extras", "checked_timeout"]

@@ -12,12 +12,12 @@ from openai._legacy_response import LegacyAPIResponse
 from openai._models import FinalRequestOptions, add_request_id
 
 from hanzo_agents._kernel.shapes import as_dict
-from hanzo_agents._wire.chat import CHAT
 from hanzo_agents._wire.compose import Extras, checked_timeout
-from hanzo_agents._wire.embeddings import EMBEDDINGS
+from hanzo_agents._wire.dialects.chat import CHAT
+from hanzo_agents._wire.dialects.embeddings import EMBEDDINGS
+from hanzo_agents._wire.dialects.responses import RESPONSES
 from hanzo_agents._wire.failures import request_id_of
 from hanzo_agents._wire.replies import note_parsed
-from hanzo_agents._wire.responses import RESPONSES
 from hanzo_agents._wire.stream import HanzoStream
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from hanzo_agents._kernel.reply import Reply
-    from hanzo_agents._wire.dialect import Dialect, RequestView
+    from hanzo_agents._wire.dialects.dialect import Dialect, RequestView
 
 __all__ = ["deliver", "deliver_raw", "entered_of", "inner_type", "parsed_by", "raw_mode"]
 

@@ -12,7 +12,7 @@ from hanzo_agents._kernel.outcome import Outcome
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal, tracked
 from hanzo_agents._wire.attempt import Endpoint, Exchange
-from hanzo_agents._wire.keeping import WireCodec
+from hanzo_agents._wire.keeping.codec import WireCodec
 from hanzo_agents._wire.model_info import EndpointPrices
 from hanzo_agents._wire.replies import note_outcome
 from hanzo_agents._wire.stream import HanzoStream
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents._kernel.stack import Stack
     from hanzo_agents._wire.compose import Extras
-    from hanzo_agents._wire.dialect import Dialect, RequestView
+    from hanzo_agents._wire.dialects.dialect import Dialect, RequestView
     from hanzo_agents._wire.labels import Labels
     from hanzo_agents.prices.learned import Endpoints
 

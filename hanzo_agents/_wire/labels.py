@@ -17,7 +17,7 @@ from hanzo_agents.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hanzo_agents._wire.dialect import Dialect
+    from hanzo_agents._wire.dialects.dialect import Dialect
 
 __all__ = ["Labels"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from openai._models import FinalRequestOptions
 
 from hanzo_agents._wire.reading import json_or_none, read_body
-from hanzo_agents._wire.sync import call_off_loop
+from hanzo_agents._wire.sync.calls import call_off_loop
 from hanzo_agents.prices.pages import read_page
 from hanzo_agents.prices.price import Price
 

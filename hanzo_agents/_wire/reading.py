@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import openai
 
-    from hanzo_agents._wire.dialect import Dialect, RequestView
+    from hanzo_agents._wire.dialects.dialect import Dialect, RequestView
     from hanzo_agents._wire.redact import Secrets
 
 __all__ = ["MISSHAPEN", "SHAPE_ERRORS", "Parser", "byte_chunks", "json_or_none", "read_body"]

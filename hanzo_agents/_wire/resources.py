@@ -16,11 +16,11 @@ from openai.resources.chat.completions import AsyncCompletions
 from openai.resources.responses import AsyncResponses
 from typing_extensions import TypeVar, override
 
-from hanzo_agents._wire.chat import CHAT
 from hanzo_agents._wire.delivery import deliver
-from hanzo_agents._wire.lane import CHAT_LANE, RESPONSES_LANE, fill_model
+from hanzo_agents._wire.dialects.chat import CHAT
+from hanzo_agents._wire.dialects.responses import RESPONSES
+from hanzo_agents._wire.fast_lane import CHAT_LANE, RESPONSES_LANE, fill_model
 from hanzo_agents._wire.replies import loaded
-from hanzo_agents._wire.responses import RESPONSES
 from hanzo_agents._wire.whole import Gathered, wants_whole
 from hanzo_agents._wire.wishes import routed, wishes_in
 from hanzo_agents.batch import plan_batch

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from openai.types.chat import ChatCompletionChunk
 
-    from hanzo_agents._wire.dialect import Dialect, EventCheck
+    from hanzo_agents._wire.dialects.dialect import Dialect, EventCheck
     from hanzo_agents._wire.reading import Parser
     from hanzo_agents._wire.redact import Secrets
     from hanzo_agents._wire.replies import HanzoChatCompletionChunk

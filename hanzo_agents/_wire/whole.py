@@ -13,7 +13,7 @@ from openai._constants import RAW_RESPONSE_HEADER
 from openai._models import add_request_id
 
 from hanzo_agents._wire.failures import request_id_of
-from hanzo_agents._wire.kinds import KIND_OF
+from hanzo_agents._wire.keeping.kinds import KIND_OF
 from hanzo_agents._wire.replies import HanzoChatCompletion, take_outcome
 from hanzo_agents.errors import InvalidResponse
 

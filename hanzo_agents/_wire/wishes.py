@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from hanzo_agents._kernel.keeping import Question
+    from hanzo_agents._kernel.codec import Question
     from hanzo_agents._kernel.stack import Policy
 
 __all__ = ["add_wishes", "routed", "routes", "wishes_in", "wishes_now"]

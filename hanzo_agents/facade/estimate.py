@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.target import Target
-from hanzo_agents._wire.chat import CHAT
+from hanzo_agents._wire.dialects.chat import CHAT
 from hanzo_agents.errors import ConfigError, Unaccountable
-from hanzo_agents.policies.reckoning import quote, tokens_in
+from hanzo_agents.policies.budget.quote import quote, tokens_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

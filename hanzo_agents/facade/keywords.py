@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hanzo_agents._kernel.target import Target
-    from hanzo_agents.policies.amounts import Amount
+    from hanzo_agents.policies.budget.amounts import Amount
     from hanzo_agents.routing.candidates import StrategyName
     from hanzo_agents.routing.strategy import RoutingStrategy
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 from openai.resources import AsyncModels, Models
 from typing_extensions import override
 
-from hanzo_agents._wire.sync import call_off_loop
+from hanzo_agents._wire.sync.calls import call_off_loop
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:

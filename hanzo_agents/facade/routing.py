@@ -14,7 +14,7 @@ from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.facade.checked import as_names, check_flag, check_one_of, known_as
-from hanzo_agents.policies.latency import Latencies
+from hanzo_agents.policies.hedge import Latencies
 from hanzo_agents.routing.candidates import STRATEGIES
 from hanzo_agents.routing.catalogue import facts_of, tier_of
 from hanzo_agents.routing.route import Route

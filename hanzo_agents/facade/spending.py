@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.facade.checked import as_table, known_as
-from hanzo_agents.policies.alerts import BudgetAlerts
-from hanzo_agents.policies.budget import Budget
+from hanzo_agents.policies.budget import Budget, BudgetAlerts
 
 if TYPE_CHECKING:
     from hanzo_agents.facade.keywords import Keywords

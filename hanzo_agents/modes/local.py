@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.target import Target
-from hanzo_agents._wire.sync import call_off_loop
+from hanzo_agents._wire.sync.calls import call_off_loop
 from hanzo_agents.modes.provider import in_the_cloud
 from hanzo_agents.node.discovery import NO_KEY, find_node, forget_nodes
 from hanzo_agents.node.embedded import installed_models, installed_names, serve_installed

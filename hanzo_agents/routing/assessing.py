@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
     from hanzo_agents._kernel.price import Prices, Pricing
     from hanzo_agents._kernel.target import Target
-    from hanzo_agents.policies.latency import Latencies
+    from hanzo_agents.policies.hedge import Latencies
     from hanzo_agents.routing.fields import Checked
     from hanzo_agents.routing.memory import Health, Place, Turn
 

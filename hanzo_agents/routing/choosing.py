@@ -17,7 +17,7 @@ from hanzo_agents.routing.strategy import checked_choice, checked_local, spoken
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
-    from hanzo_agents.policies.latency import Latencies
+    from hanzo_agents.policies.hedge import Latencies
     from hanzo_agents.routing.asked import Asked
     from hanzo_agents.routing.fields import Checked
     from hanzo_agents.routing.memory import Memory, Turn

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hanzo_agents._kernel.clock import seconds
 from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.policies.latency import Latencies
+from hanzo_agents.policies.hedge import Latencies
 from hanzo_agents.prices import checked_table
 from hanzo_agents.routing.asked import dollars_of
 from hanzo_agents.routing.candidates import STRATEGIES

@@ -10,7 +10,7 @@ from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import DeadlineExceeded, Refused
 from hanzo_agents.policies.classify import substitutable
-from hanzo_agents.policies.latency import Latencies
+from hanzo_agents.policies.hedge import Latencies
 from hanzo_agents.routing.choosing import Choice, Chooser
 from hanzo_agents.routing.fields import Checked, checked
 from hanzo_agents.routing.memory import Memory, key_of

@@ -48,7 +48,7 @@ from hanzo_agents import (
     errors,
     track,
 )
-from hanzo_agents._wire.sync import call_off_loop, run
+from hanzo_agents._wire.sync.calls import call_off_loop, run
 from hanzo_agents.testing.clock import FakeClock
 from hanzo_agents.testing.scripted import ScriptedRouter
 

@@ -178,7 +178,7 @@ def test_a_plain_client_imports_none_of_it():
 
     code = (
         "import sys; from hanzo_agents import AsyncHanzo; AsyncHanzo('https://r.test/v1', 'k', model='m');"
-        "found = [m for m in sys.modules if m.startswith(('hanzo_agents.policies.budget', 'hanzo_agents.policies.cache',"
+        "found = [m for m in sys.modules if m.startswith(('hanzo_agents.policies.budget.policy', 'hanzo_agents.policies.cache.policy',"
         "'hanzo_agents.modes', 'hanzo_agents.routing', 'hanzo_agents.facade.composing', 'prometheus_client'))];"
         "assert not found, found"
     )

@@ -14,16 +14,16 @@ import pytest
 from hanzo_agents import BudgetAlerts, Settled
 from hanzo_agents._kernel.reply import Settlement
 from hanzo_agents._kernel.turns import Turns
-from hanzo_agents.policies import alerts as alerting
-from hanzo_agents.policies.alerts import Watch
-from hanzo_agents.policies.allowance import Allowance
-from hanzo_agents.policies.book import Book
-from hanzo_agents.policies.latency import Latencies
-from hanzo_agents.policies.pace import Pace
-from hanzo_agents.policies.shelf import Shelf
-from hanzo_agents.policies.spend import Spend
-from hanzo_agents.policies.tally import Tally, book_in, reserve_in
-from hanzo_agents.policies.windows import Calendar
+from hanzo_agents.policies.budget import alerts as alerting
+from hanzo_agents.policies.budget.alerts import Thresholds
+from hanzo_agents.policies.budget.local_accounts import LocalAccount, reserve_in, settle_in
+from hanzo_agents.policies.budget.window_accounts import WindowAccounts
+from hanzo_agents.policies.budget.windows import Calendar
+from hanzo_agents.policies.cache.shelf import Shelf
+from hanzo_agents.policies.hedge import Latencies
+from hanzo_agents.policies.hedge.allowance import Allowance
+from hanzo_agents.policies.hedge.spend import Spend
+from hanzo_agents.policies.rate_limit.pace import Pace
 from hanzo_agents.stores import MemoryStore
 from hanzo_agents.stores.circuits import Rules
 from hanzo_agents.stores.circuits.circuit import Circuit
@@ -128,7 +128,7 @@ def clock():
     return FakeClock()
 
 
-class CutTally(Tally):
+class CutTally(LocalAccount):
     """The collector cuts in when a figure has been read that is about to be written."""
 
     __slots__ = ("cut",)
@@ -143,9 +143,12 @@ class CutTally(Tally):
 
 
 def test_tallies():
-    for figure, cut_in in (("reserved", reserve_in), ("spent", lambda t, amount: book_in(t, Decimal(0), amount))):
+    for figure, cut_in in (
+        ("reserved", reserve_in),
+        ("spent", lambda t, amount: settle_in(t, Decimal(0), amount)),
+    ):
         tally = CutTally("per_run", None)
-        tally.cut = cut = Cut(lambda tally=tally: book_in([tally], -USD, USD))
+        tally.cut = cut = Cut(lambda tally=tally: settle_in([tally], -USD, USD))
         CutTally.armed = True
         without_hanging(lambda tally=tally, go=cut_in: go([tally], Decimal(1)))
         CutTally.armed = False
@@ -334,9 +337,11 @@ def test_alerts_for_what_is_booked_in_the_middle_are_told_once(clock, monkeypatc
     told = []
     monkeypatch.setattr(alerting._deliveries, "begin", lambda _, alert: told.append(alert))
     ledger = MemoryLedger()
-    watch = Watch(BudgetAlerts(thresholds=[0.5], callback=print), "b")
-    book = Book(lambda: ledger, "b", {"daily": Decimal(1), "monthly": None}, Calendar("UTC", "tz"), watch)
-    page = book.page(clock.wall())
+    watch = Thresholds(BudgetAlerts(thresholds=[0.5], callback=print), "b")
+    book = WindowAccounts(
+        lambda: ledger, "b", {"daily": Decimal(1), "monthly": None}, Calendar("UTC", "tz"), watch
+    )
+    page = book.at(clock.wall())
     cut = Cut(lambda: book.settle("in", Decimal("0.6"), page, FACTS, clock))
     balance = ledger._balance
     monkeypatch.setattr(ledger, "_balance", lambda name: (balance(name), cut())[0])

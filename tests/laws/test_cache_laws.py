@@ -23,14 +23,14 @@ from pydantic import BaseModel
 from upstream import HELLO, Upstream, completion, response
 
 from hanzo_agents import Cache, Stack, Target
-from hanzo_agents._agents.keeping import ModelCodec
+from hanzo_agents._agents.codec import ModelCodec
 from hanzo_agents._agents.spelling import HANDOFF_LEFT_OUT, SETTINGS_LEFT_OUT, TOOL_LEFT_OUT
 from hanzo_agents._agents.view import ModelView
 from hanzo_agents._kernel.canonical import joined, without_call_ids
-from hanzo_agents._wire.asked import LEFT_OUT, LEFT_OUT_HEADERS, asked_of
-from hanzo_agents._wire.chat_replay import ChatAssembly, chat_chunks
-from hanzo_agents._wire.responses_replay import response_events
-from hanzo_agents._wire.responses_stream import ResponseEvents, event_class
+from hanzo_agents._wire.dialects.chat_replay import ChatAssembly, chat_chunks
+from hanzo_agents._wire.dialects.responses_replay import response_events
+from hanzo_agents._wire.dialects.responses_stream import ResponseEvents, event_class
+from hanzo_agents._wire.keeping.asked import LEFT_OUT, LEFT_OUT_HEADERS, asked_of
 from hanzo_agents.stores.entries.flights import ALONE, Flights, Lead
 from hanzo_agents.testing.clock import FakeClock
 

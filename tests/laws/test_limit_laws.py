@@ -89,9 +89,9 @@ def test_a_storm_of_cancellations_leaves_nothing_behind(seed, slots, streams):
             assert (state.under_way, state.waiting) == (0, 0)
             assert state.requests <= 400
             # Not in the lane either, and it still lets as many through as ever.
-            assert policy._admission.limits._lanes["target  m"].queue.ahead("", 0.0) == (0, 0)
+            assert policy._limiter.limits._lanes["target  m"].queue.ahead("", 0.0) == (0, 0)
             still = RateLimit(max_concurrent=slots, max_wait=0)
-            object.__setattr__(still, "_admission", policy._admission)
+            object.__setattr__(still, "_limiter", policy._limiter)
             await asyncio.gather(*(still(make_call(), Inner()) for _ in range(slots)))
 
     asyncio.run(storm())

@@ -25,13 +25,11 @@ from hanzo_agents import (
     Usage,
 )
 from hanzo_agents._kernel.reply import Settled
-from hanzo_agents._wire.chat import CHAT
+from hanzo_agents._wire.dialects.chat import CHAT
 from hanzo_agents.errors import BudgetExceeded, Unaccountable
-from hanzo_agents.policies import tally
-from hanzo_agents.policies.budget import Budget
-from hanzo_agents.policies.leg import Leg
-from hanzo_agents.policies.reckoning import tokens_in
-from hanzo_agents.policies.run_budget import run_budget
+from hanzo_agents.policies.budget import Budget, local_accounts, run_budget
+from hanzo_agents.policies.budget.quote import tokens_in
+from hanzo_agents.policies.budget.reservation import Reservation
 from hanzo_agents.stores import MemoryStore
 from hanzo_agents.stores.state_dir import state_dir
 from hanzo_agents.testing.clock import FakeClock
@@ -523,16 +521,16 @@ class TestThePlan:
 
 class TestSmallPrint:
     def test_runs_that_were_quiet_for_longest_are_forgotten_unless_something_is_under_way(self, monkeypatch):
-        monkeypatch.setattr(tally, "MOST_RUNS", 2)
-        monkeypatch.setattr(tally, "QUIET", 0.0)
-        runs = tally.Tallies("per_run", usd("1"))
-        tally.reserve_in([busy := runs["busy"]], usd("0.1"))
+        monkeypatch.setattr(local_accounts, "MOST_RUNS", 2)
+        monkeypatch.setattr(local_accounts, "QUIET", 0.0)
+        runs = local_accounts.NamedAccounts("per_run", usd("1"))
+        local_accounts.reserve_in([busy := runs["busy"]], usd("0.1"))
         quiet = runs["quiet"]
         assert runs["busy"] is busy
         assert runs["third"]
         assert runs["quiet"] is not quiet
         assert runs.get("busy") is busy
-        assert repr(busy) == "Tally(per_run, limit=1, spent=0, reserved=0.1)"
+        assert repr(busy) == "LocalAccount(per_run, limit=1, spent=0, reserved=0.1)"
 
     def test_a_file_is_as_large_as_its_data(self):
         file = {"type": "file", "file": {"file_data": "x" * 30_000}}
@@ -541,9 +539,11 @@ class TestSmallPrint:
         assert 10_000 + 2_000 <= tokens_in(view) < 10_000 + 2_000 + 50
 
     def test_a_leg_ends_once(self):
-        book = budget(daily=1)._desk.book
-        leg = Leg(asks(), book=book, tallies=[account := tally.Tally("per_call", usd("1"))])
-        tally.reserve_in([account], usd("0.1"))
+        windows = budget(daily=1)._enforcer.windows
+        leg = Reservation(
+            asks(), windows=windows, accounts=[account := local_accounts.LocalAccount("per_call", usd("1"))]
+        )
+        local_accounts.reserve_in([account], usd("0.1"))
         leg.amount = usd("0.1")
         leg.settled(Settled(cost=Cost(usd("0.03"), "reported")))
         leg.settled(Settled(cost=Cost(usd("0.03"), "reported")))
@@ -561,7 +561,7 @@ class TestSmallPrint:
     def test_the_plan_knows_of_an_outer_run_that_has_nothing_left(self):
         policy = budget(daily=1)
         with run_budget("0.01") as outer, run_budget("5"):
-            outer.tally.spent = outer.limit
+            outer.account.spent = outer.limit
             assert policy.plan(asks(1000)).action == "refuses"
 
     def test_the_plan_knows_what_a_run_has_left(self):

@@ -18,10 +18,9 @@ import trustme
 from calls import Inner, PlainView, make_call
 
 from hanzo_agents import Budget, BudgetAlerts, ConfigError, MemoryStore, Price, SQLiteStore
-from hanzo_agents.policies import alerts as delivering
-from hanzo_agents.policies import webhook
-from hanzo_agents.policies.alerts import Alert
-from hanzo_agents.policies.webhook import WebhookError, post
+from hanzo_agents.policies.budget import Alert, webhook
+from hanzo_agents.policies.budget import alerts as delivering
+from hanzo_agents.policies.budget.webhook import WebhookError, post
 from hanzo_agents.testing.clock import FakeClock
 
 PRICES = {"m": Price(input=0, output=100)}

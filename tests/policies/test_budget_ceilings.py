@@ -12,11 +12,11 @@ from upstream import HELLO, Upstream, completion, response
 
 from hanzo_agents import Budget, MemoryStore, Price, Target
 from hanzo_agents._agents.view import ModelView
-from hanzo_agents._wire.chat import CHAT
-from hanzo_agents._wire.embeddings import EMBEDDINGS
-from hanzo_agents._wire.responses import RESPONSES
+from hanzo_agents._wire.dialects.chat import CHAT
+from hanzo_agents._wire.dialects.embeddings import EMBEDDINGS
+from hanzo_agents._wire.dialects.responses import RESPONSES
 from hanzo_agents.errors import BudgetExceeded
-from hanzo_agents.policies.reckoning import quote, tokens_foretold, tokens_in
+from hanzo_agents.policies.budget.quote import quote, tokens_foretold, tokens_in
 
 PRICES = {"m": Price(input=1, output=10)}
 

@@ -27,7 +27,7 @@ from hanzo_agents import (
     track,
     wrap,
 )
-from hanzo_agents.policies import tally
+from hanzo_agents.policies.budget import local_accounts as tally
 from hanzo_agents.testing.clock import FakeClock
 from hanzo_agents.testing.scripted import ScriptedRouter, ToolCall, answers
 
@@ -336,7 +336,7 @@ class TestOnTheWire:
                         pass
         assert router.requests[0].field("max_completion_tokens") == 700
         assert router.requests[0].messages == [{"role": "user", "content": "é"}]
-        page = policy._desk.book.page(make_call().clock.wall())
+        page = policy._enforcer.windows.at(make_call().clock.wall())
         (balance, _) = await policy.store.ledger.balances([a.name for a in page.accounts], clock=make_call().clock)
         assert 0 < balance.spent < usd("0.01")
         assert balance.reserved == 0

@@ -11,7 +11,7 @@ from hanzo_agents import ConfigError, Price
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents.errors import BudgetExceeded
 from hanzo_agents.policies.budget import Budget
-from hanzo_agents.policies.windows import Calendar
+from hanzo_agents.policies.budget.windows import Calendar
 from hanzo_agents.stores import MemoryStore
 from hanzo_agents.testing.clock import FakeClock
 

@@ -29,10 +29,10 @@ from upstream import (
 )
 
 from hanzo_agents import Cache, ConfigError, Fallback, Hanzo, Retry, Stack, Target, track
-from hanzo_agents._kernel.keeping import Kept, Question
+from hanzo_agents._kernel.codec import Kept, Question
 from hanzo_agents._kernel.reply import Reply
 from hanzo_agents._kernel.tap import Tap
-from hanzo_agents._wire.keeping import follow
+from hanzo_agents._wire.keeping.codec import follow
 from hanzo_agents.stores import MemoryStore, SQLiteStore
 from hanzo_agents.testing.clock import FakeClock
 from hanzo_agents.testing.scripted import ScriptedRouter
@@ -790,7 +790,7 @@ class TestDamage:
     async def test_a_seal_does_not_make_an_answer(self, store):
         """Signed by ourselves, and still no answer of the dialect."""
         from hanzo_agents._kernel.journal import Cost
-        from hanzo_agents.policies import sealed
+        from hanzo_agents.policies.cache import sealed
 
         upstream, _, client = client_of(cache=Cache(store=store))
         await ask(client)

@@ -7,7 +7,7 @@ from openai import AsyncOpenAI
 from upstream import HELLO, URL, Upstream, completion
 
 from hanzo_agents import AsyncHanzo, Cache, wrap
-from hanzo_agents._wire.asked import asked_of, headers_of
+from hanzo_agents._wire.keeping.asked import asked_of, headers_of
 from hanzo_agents._wire.redact import CREDENTIALS
 from hanzo_agents.stores import MemoryStore
 

@@ -8,8 +8,8 @@ import pytest
 from upstream import HELLO, Upstream, sse, text_chunks
 
 from hanzo_agents import Breaker, Budget, Cache, Hedge, MemoryStore, Price, RateLimit, Retry, run_budget
-from hanzo_agents.policies.allowance import Allowance
-from hanzo_agents.policies.latency import Latencies
+from hanzo_agents.policies.hedge import Latencies
+from hanzo_agents.policies.hedge.allowance import Allowance
 from hanzo_agents.stores.circuits.memory import MemoryCircuits
 from hanzo_agents.stores.entries.memory import MemoryEntries
 from hanzo_agents.stores.ledger.memory import MemoryLedger

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanzo_agents import ConfigError
-from hanzo_agents.policies.allowance import Allowance
-from hanzo_agents.policies.latency import MOST_TARGETS, Latencies
-from hanzo_agents.policies.spend import Spend
+from hanzo_agents.policies.hedge.allowance import Allowance
+from hanzo_agents.policies.hedge.latency import MOST_TARGETS, Latencies
+from hanzo_agents.policies.hedge.spend import Spend
 
 SECONDS = st.floats(0, 1e6)
 

@@ -285,7 +285,7 @@ async def test_a_stream_that_the_garbage_collector_finds_in_the_middle_of_an_ask
 
     with FakeClock():
         await policy(make_call(), stream)
-        limits = policy._admission.limits
+        limits = policy._limiter.limits
 
         class Lane(dict):
             def get(self, *args):
@@ -420,7 +420,7 @@ async def test_endpoints_have_limits_of_their_own():
         assert policy.state(elsewhere).requests == 1
         with pytest.raises(ConfigError, match="say which is meant"):
             policy.state("m")
-        assert "sk-canary" not in repr(policy._admission.limits._lanes)
+        assert "sk-canary" not in repr(policy._limiter.limits._lanes)
 
 
 async def test_sharing_the_store_and_the_name_shares_the_limit():

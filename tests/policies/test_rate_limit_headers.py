@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanzo_agents.policies.headroom import headroom
+from hanzo_agents.policies.rate_limit.headroom import headroom
 
 WALL = 1_905_249_600.0  # 2030-05-17T12:00:00Z
 

@@ -95,7 +95,7 @@ async def test_cancelled_while_a_guard_waits(ask, stream):
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        await nothing_is_held(MODELS[ask], parts, store, run.tally, journals)
+        await nothing_is_held(MODELS[ask], parts, store, run.account, journals)
 
 
 @seams
@@ -106,4 +106,4 @@ async def test_a_guard_that_fails(ask, stream):
         parts, store = policies(Door(ValueError("a bug")))
         with pytest.raises(ValueError, match="a bug"):
             await ask(parts, stream)
-        await nothing_is_held(MODELS[ask], parts, store, run.tally, journals)
+        await nothing_is_held(MODELS[ask], parts, store, run.account, journals)

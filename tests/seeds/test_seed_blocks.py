@@ -17,7 +17,7 @@ from hanzo_agents.facade import watching
 from hanzo_agents.modes.provider import DIRECT
 from hanzo_agents.node.discovery import forget_nodes
 from hanzo_agents.observe.exposition import Page
-from hanzo_agents.policies import alerts
+from hanzo_agents.policies.budget import alerts
 from hanzo_agents.testing.scripted import ScriptedRouter, Usage, answers
 
 NODE_MODELS = ("llama-3-8b", "qwen-2-7b")

@@ -11,7 +11,7 @@ import pytest
 from upstream import HELLO, Upstream
 
 from hanzo_agents import Cache, Retry
-from hanzo_agents.policies.entry import LEASE
+from hanzo_agents.policies.cache.entry import LEASE
 from hanzo_agents.stores import RedisStore, SQLiteStore
 from hanzo_agents.testing.clock import FakeClock
 from hanzo_agents.testing.scripted import ScriptedRouter, answers

@@ -38,7 +38,7 @@ def finished(process):
 async def test_eight_processes_never_pass_the_limit_and_leave_less_than_one_reservation(where):
     store = spenders.opened(where)
     policy = spenders.budget(store)
-    page = policy._desk.book.page(SYSTEM_CLOCK.wall())
+    page = policy._enforcer.windows.at(SYSTEM_CLOCK.wall())
     name = next(account.name for account in page.accounts if account.limit is not None)
 
     async def held():

@@ -118,7 +118,7 @@ async def test_while_redis_is_away_nothing_is_paid_and_then_it_goes_on(own_redis
     back()
     await eventually(lambda: closed(asks(), Inner()))
     await eventually(lambda: open_(asks(), Inner()))
-    names = [policy._desk.book.page(SYSTEM_CLOCK.wall()).accounts[0].name for policy in (closed, open_)]
+    names = [policy._enforcer.windows.at(SYSTEM_CLOCK.wall()).accounts[0].name for policy in (closed, open_)]
 
     async def settled():
         shut, left_open = await store.ledger.balances(names, clock=SYSTEM_CLOCK)
@@ -167,8 +167,8 @@ async def test_a_script_looks_at_what_it_is_given_before_it_writes(own_redis):
 
 async def test_what_a_ledger_never_takes_is_not_offered_for_ever(own_redis, caplog):
     store = opened(own_redis)
-    book = Budget(daily=1, store=store, prices=PRICES)._desk.book
-    page = book.page(SYSTEM_CLOCK.wall())
+    book = Budget(daily=1, store=store, prices=PRICES)._enforcer.windows
+    page = book.at(SYSTEM_CLOCK.wall())
     bad = Facts(page.day, "m")
     bad.output_tokens = 10**30
     book.settle("op", Decimal("0.1"), page, bad, SYSTEM_CLOCK)

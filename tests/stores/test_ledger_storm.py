@@ -53,7 +53,7 @@ async def test_a_storm_of_cancellations_leaves_nothing_reserved(store, seed):
             asyncio.get_running_loop().call_later(chance.random() * 0.04, task.cancel)
     await asyncio.gather(*tasks, return_exceptions=True)
     call = make_call()
-    page = policy._desk.book.page(call.clock.wall())
+    page = policy._enforcer.windows.at(call.clock.wall())
     names = [account.name for account in page.accounts]
     for _ in range(2000):
         balances = await store.ledger.balances(names, clock=call.clock)

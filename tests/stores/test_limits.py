@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from hanzo_agents.stores.limits import ABSENT, LEASE, Need, Standing, new_op
+from hanzo_agents.stores.limits import ABSENT, LEASE, Need, Standing
+from hanzo_agents.stores.operations import new_op
 from hanzo_agents.testing.clock import FakeClock
 
 

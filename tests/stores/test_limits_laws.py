@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hanzo_agents.stores import MemoryStore, RedisStore, SQLiteStore
-from hanzo_agents.stores.limits import PERIOD, Need, new_op
+from hanzo_agents.stores.limits import PERIOD, Need
+from hanzo_agents.stores.operations import new_op
 from hanzo_agents.testing.clock import FakeClock
 
 EXAMPLES = {"memory": 100, "sqlite": 25, "redis": 25}

@@ -5,7 +5,8 @@ import math
 import threading
 import time
 
-from hanzo_agents.stores.limits import ABSENT, Need, new_op
+from hanzo_agents.stores.limits import ABSENT, Need
+from hanzo_agents.stores.operations import new_op
 from hanzo_agents.testing.clock import FakeClock
 
 ONE = Need(0, None, None, 1, 100, math.inf, 0.0)

@@ -17,7 +17,8 @@ from hanzo_agents import RateLimit
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK, SystemClock
 from hanzo_agents.errors import RateLimited
 from hanzo_agents.stores import RedisStore, SQLiteStore
-from hanzo_agents.stores.limits import ABSENT, PERIOD, Need, Turn, new_op
+from hanzo_agents.stores.limits import ABSENT, PERIOD, Need, Turn
+from hanzo_agents.stores.operations import new_op
 from hanzo_agents.testing.clock import FakeClock
 
 SOON = 20.0
@@ -318,7 +319,7 @@ async def test_a_redis_that_hangs_holds_no_call_up_for_long(own_redis):
     begun = time.monotonic()
     await asyncio.gather(*(policy(make_call(), Inner()) for _ in range(50)))
     assert time.monotonic() - begun < SOON
-    assert policy._admission._alone.standing("target  m", clock=SYSTEM_CLOCK).value.slots == 0
+    assert policy._limiter._alone.standing("target  m", clock=SYSTEM_CLOCK).value.slots == 0
     own_redis.thaw()
     store.close()
 
@@ -338,7 +339,7 @@ async def test_who_waits_when_the_store_goes_away_goes_on_waiting_here(own_redis
     second = asyncio.create_task(policy(make_call(), Inner()))
 
     async def waits():
-        return policy._admission.limits.bells.waiting("target  m")
+        return policy._limiter.limits.bells.waiting("target  m")
 
     await happens(waits)
     own_redis.kill()

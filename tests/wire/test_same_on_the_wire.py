@@ -29,7 +29,7 @@ from upstream import (
 )
 
 from hanzo_agents import AsyncHanzo
-from hanzo_agents._wire.lane import Lane
+from hanzo_agents._wire.fast_lane import FastLane
 
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
@@ -407,14 +407,14 @@ async def test_the_bytes_of_a_raw_value_can_still_be_read():
 async def test_plain_requests_take_the_fast_lane(arguments, monkeypatch):
     """Otherwise this file would compare the SDK's road with itself."""
     entered = []
-    enter = Lane.enter
+    enter = FastLane.enter
 
     def seen(self, engine, kwargs):
         result = enter(self, engine, kwargs)
         entered.append(result is not None)
         return result
 
-    monkeypatch.setattr(Lane, "enter", seen)
+    monkeypatch.setattr(FastLane, "enter", seen)
     ours = clients(Upstream())[1]
     await ours.chat.completions.create(**{"model": "m", "messages": [HELLO], **arguments})
     assert entered == [True]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionMessageFunctionToolCall
 from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCall
 
-from hanzo_agents._wire.tool_calls import StreamedCalls, fresh_id, mend_calls, truncated_arguments
+from hanzo_agents._wire.dialects.tool_calls import StreamedCalls, fresh_id, mend_calls, truncated_arguments
 
 IDS = st.sampled_from(["", "call_0", "call_1", "c", "used"])
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel
 
 from hanzo_agents import Attempt, Usage
 from hanzo_agents._agents.view import ModelView
-from hanzo_agents._wire.chat import CHAT, takes_reasoning_settings
 from hanzo_agents._wire.compose import ENCODER
-from hanzo_agents._wire.embeddings import EMBEDDINGS
+from hanzo_agents._wire.dialects.chat import CHAT, takes_reasoning_settings
+from hanzo_agents._wire.dialects.embeddings import EMBEDDINGS
+from hanzo_agents._wire.dialects.responses import RESPONSES
 from hanzo_agents._wire.facts import estimate_tokens, note_headers, note_usage, usage_of
-from hanzo_agents._wire.responses import RESPONSES
 
 
 class Answer(BaseModel):

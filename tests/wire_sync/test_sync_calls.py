@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hanzo_agents._wire.sync import call_off_loop, run
+from hanzo_agents._wire.sync.calls import call_off_loop, run
 
 DEADLINE = 30
 name = contextvars.ContextVar("name", default="nobody")

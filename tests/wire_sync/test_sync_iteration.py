@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hanzo_agents._wire.sync import call_off_loop, iterate, run
+from hanzo_agents._wire.sync.calls import call_off_loop, iterate, run
 from hanzo_agents.client import AsyncHanzo
 from hanzo_agents.testing.scripted import ScriptedRouter
 

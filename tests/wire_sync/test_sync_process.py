@@ -19,7 +19,7 @@ for name, path in (("hanzo_agents", {str(PACKAGE)!r}), ("hanzo_agents._wire", {s
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [path]
 
-from hanzo_agents._wire.sync import call_off_loop, iterate, run
+from hanzo_agents._wire.sync.calls import call_off_loop, iterate, run
 
 def say(*words):
     # One write: two threads may say something at the same time.

@@ -1,4 +1,4 @@
-"""One target's circuit, without clock, lock or store: it is told the time. `LUA` in `redis.py` is its twin.
+"""One target's circuit, without clock, lock or store: it is told the time. `LUA` in `scripts.py` is its twin.
 
 Failures are counted in a row, and in slices of a sliding window: a slice is a tenth of the window, and leaves it
 whole, so that what is counted is never older than the window, and at least its last nine tenths.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from hanzo_agents.stores.circuits import Admission, Change, CircuitView, lua
+from hanzo_agents.stores.circuits import Admission, Change, CircuitView
+from hanzo_agents.stores.circuits import scripts as lua
 from hanzo_agents.stores.redis import Script
 
 if TYPE_CHECKING:

@@ -16,10 +16,6 @@ An operation (`op`) is one call at the limiter. It may be repeated: asking again
 
 from __future__ import annotations
 
-import itertools
-import os
-import sys
-import uuid
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -40,7 +36,6 @@ __all__ = [
     "Need",
     "Standing",
     "Turn",
-    "new_op",
     "time_until_fit",
 ]
 
@@ -166,27 +161,3 @@ def time_until_fit(
         if passed >= excess:
             return at + PERIOD * (windows + 1) - now
     raise AssertionError("the log holds less than its sum")
-
-
-class _Ops:
-    """Names for operations, unlike those of every other process."""
-
-    def __init__(self) -> None:
-        self.renew()
-
-    def renew(self) -> None:
-        self._process = uuid.uuid4().hex[:16]
-        self._numbers = itertools.count()
-
-    def new(self) -> str:
-        return f"{self._process}-{next(self._numbers)}"
-
-
-_ops = _Ops()
-if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_ops.renew)
-
-
-def new_op() -> str:
-    """A name for an operation that nobody else has."""
-    return _ops.new()

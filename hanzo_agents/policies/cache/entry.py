@@ -1,0 +1,208 @@
+"""One entry of a cache, as one call uses it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from hanzo_agents._kernel.journal import Cost, Decision
+from hanzo_agents.policies.cache.sealed import Facts, opened, sealed
+from hanzo_agents.stores.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from hanzo_agents._kernel.call import Call
+    from hanzo_agents._kernel.codec import Kept
+    from hanzo_agents._kernel.journal import Attempt, Usage
+    from hanzo_agents._kernel.reply import Settled
+    from hanzo_agents.policies.cache.shelf import Shelf
+    from hanzo_agents.stores.entries.flights import Lead
+
+__all__ = ["LEASE", "Entry"]
+
+LEASE = 60.0
+"""Seconds for which another process that asks is waited for; then it is taken for dead, and the question asked."""
+
+SHORTEST_POLL, LONGEST_POLL = 0.02, 0.5
+"""Seconds between two looks whether another process has answered."""
+
+
+class Entry:
+    """A key in the store: what is found under it, and who puts an answer there.
+
+    Holds neither the call nor its reply: the reply's stream holds this to its end, and must be free to go when
+    nobody reads it any more.
+    """
+
+    __slots__ = (
+        "_attempt", "_away", "_clock", "_fence", "_journal", "_key", "_owner", "_prices", "_secret", "_shelf",
+        "_target", "lead",
+    )  # fmt: skip
+
+    def __init__(self, shelf: Shelf, key: bytes, secret: bytes, call: Call) -> None:
+        self.lead: Lead | None = None
+        self._shelf = shelf
+        self._key = key
+        self._secret = secret
+        self._clock = call.clock
+        self._journal = call.journal
+        self._prices = call.prices
+        self._target = call.target
+        self._away = False
+        self._attempt: Attempt | None = None
+        self._owner: str | None = None
+        self._fence: int | None = None
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where it lies."""
+        return self._shelf
+
+    @property
+    def key(self) -> bytes:
+        """Its key."""
+        return self._key
+
+    async def content(self) -> bytes | None:
+        """What the store has; None also when it does not answer."""
+        try:
+            content = await self._shelf.entries.get(self._key, clock=self._clock)
+        except StoreUnavailable as error:
+            self._away = True
+            self._shelf.away(error)
+            self._note("goes on without", f"its store is away: {error}")
+            return None
+        if self._shelf.entries.shared:
+            self._shelf.back()
+        return content
+
+    async def claim(self) -> bytes | None:
+        """The right to ask, or the answer of another process that had it.
+
+        Waits until that has answered, has given up, or has taken too long. None: ask.
+        """
+        entries, key, clock = self._shelf.entries, self._key, self._clock
+        if not entries.shared or not self._writes():
+            return None
+        self._owner = owner = uuid.uuid4().hex
+        if self.lead is not None:
+            self.lead.owes(lambda: entries.release(key, owner=owner, clock=clock).tell(_nothing, _nothing))
+        until, pause = clock.now() + LEASE, SHORTEST_POLL
+        while True:
+            try:
+                claim = await entries.claim(key, owner=owner, lease=LEASE, clock=clock)
+            except StoreUnavailable as error:
+                self._shelf.not_written(error, clock)
+                return None
+            self._fence = claim.fence
+            if claim.content is not None or claim.fence is not None or clock.now() >= until:
+                return claim.content
+            await clock.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_POLL)
+
+    def opened(self, content: bytes) -> tuple[Facts, bytes] | None:
+        """The facts and the answer in it; None when it does not open."""
+        return opened(self._key, self._secret, content)
+
+    def drop(self, content: bytes) -> None:
+        """Remove what does not open."""
+        self._shelf.count("dropped")
+        self._note("drops an entry", "it does not open: damaged, or of another version")
+        self._shelf.entries.remove(self._key, content=content, clock=self._clock).tell(_nothing, _nothing)
+
+    def failed(self, *, harmless: bool) -> None:
+        """There is no answer: somebody else may ask."""
+        self._release()
+        if self.lead is not None:
+            self.lead.failed(harmless=harmless)
+
+    def expects(self, attempt: Attempt | None) -> None:
+        """The answer that is to be kept has begun."""
+        self._attempt = attempt
+
+    def heard(self, kept: Kept | str | None, settled: Settled) -> None:
+        """The answer is over: keep it, if it is one to keep."""
+        if kept is None:
+            self.failed(harmless=settled.error is None)
+            return
+        why = kept if isinstance(kept, str) else self._objection(kept)
+        if why is None:
+            assert not isinstance(kept, str)
+            content = sealed(self._key, self._secret, self._facts(settled), kept.body)
+            why = self._put(content)
+            if why is None:
+                if self.lead is not None:
+                    self.lead.landed(content)
+                return
+        self._note("keeps nothing", why)
+        self._release()
+        if self.lead is not None:
+            self.lead.landed(None)
+
+    def moved(self) -> None:
+        """Another part of the answer has come."""
+        if self.lead is not None:
+            self.lead.moved()
+
+    def _objection(self, kept: Kept) -> str | None:
+        if kept.calls_tools and not self._shelf.tool_calls:
+            return "it calls tools"
+        if self._shelf.substitutes:
+            return None
+        if kept.substitute:
+            return "the router had another model answer"
+        if self._attempt is not None and self._attempt.target != str(self._target):
+            return f"{self._attempt.target} answered for {self._target}"
+        return None
+
+    def _facts(self, settled: Settled) -> Facts:
+        attempt = self._attempt
+        return Facts(
+            attempt.model if attempt is not None else None,
+            attempt.provider if attempt is not None else None,
+            self._clock.wall(),
+            settled.usage,
+            self._cost(settled.cost, settled.usage),
+        )
+
+    def _cost(self, cost: Cost, usage: Usage | None) -> Cost:
+        """What the answer cost: as it was told, or at the price that is known."""
+        if cost.amount is not None or usage is None:
+            return cost
+        pricing = self._prices.known(self._target)
+        return cost if pricing is None else Cost(pricing.cost(usage), "estimated")
+
+    def _put(self, content: bytes) -> str | None:
+        """Put it into the store; why not, when it is not tried."""
+        shelf, clock = self._shelf, self._clock
+        if len(content) > min(shelf.entries.largest, shelf.bounds.size):
+            return f"it is too large ({len(content)} bytes)"
+        if not self._writes():
+            return None
+        putting = shelf.entries.put(
+            self._key, content, ttl=shelf.ttl, bounds=shelf.bounds, fence=self._fence, clock=clock
+        )
+        putting.tell(self._was_put, self._was_not_put)
+        return None
+
+    def _writes(self) -> bool:
+        return not self._away and self._shelf.writes(self._clock)
+
+    def _was_put(self, kept: bool) -> None:
+        self._shelf.written()
+        self._shelf.count("kept", int(kept))
+
+    def _was_not_put(self, error: BaseException) -> None:
+        self._shelf.not_written(error, self._clock)
+
+    def _release(self) -> None:
+        if self._owner is not None and self._writes():
+            entries = self._shelf.entries
+            # Also a claim that was cancelled, and does not know whether it has been granted.
+            entries.release(self._key, owner=self._owner, clock=self._clock).tell(_nothing, _nothing)
+
+    def _note(self, action: str, reason: str) -> None:
+        self._journal.note(Decision("Cache", action, reason))
+
+
+def _nothing(_: Any) -> None:
+    """Nobody waits for it: a lease ends by itself, and an entry that stays is found again."""

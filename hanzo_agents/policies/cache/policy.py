@@ -1,0 +1,196 @@
+"""The same question, answered from what was answered before."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from hanzo_agents._kernel.canonical import joined
+from hanzo_agents._kernel.clock import Duration, required_seconds, seconds, seconds_of
+from hanzo_agents._kernel.journal import Decision
+from hanzo_agents._kernel.stack import Place
+from hanzo_agents.errors import ConfigError
+from hanzo_agents.policies.cache.entry import Entry
+from hanzo_agents.policies.cache.lookup import Lookup
+from hanzo_agents.policies.cache.sealed import VERSION
+from hanzo_agents.policies.cache.shelf import CacheStats, Shelf
+from hanzo_agents.stores.entries import SPACE, Bounds
+from hanzo_agents.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from hanzo_agents._kernel.call import Call, Send
+    from hanzo_agents._kernel.codec import Question
+    from hanzo_agents._kernel.reply import Reply
+    from hanzo_agents.stores.store import Store
+
+__all__ = ["Cache"]
+
+MOST_ENTRIES = 10_000
+MOST_BYTES = 256 * 2**20
+
+Tenant = str | Callable[["Call"], str | None] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cache:
+    """Answer a call from an earlier answer to exactly the same question, and ask the same question only once.
+
+    The key is everything that is sent, in a canonical spelling, with the endpoint, its key, the tenant and the
+    routing; only what cannot change the answer is left out (docs/cache.md has the list). Whole, finished answers
+    are kept, as JSON; a stream is replayed as a valid stream and a value as a value, each from either. Tool calls
+    get fresh ids at every hit. A hit costs nothing and needs no upstream.
+
+    While a question is on its way, others who ask the same wait for its answer; when whoever asked fails or
+    leaves, one of them takes over. In a store that processes share this holds across them. When the store is away,
+    calls are sent as if there were no cache.
+
+    Attributes:
+        ttl: seconds for which an answer is kept.
+        store: where; a `MemoryStore` of its own by default.
+        tenant: whose calls these are: a name, or a function of the call that gives one (None: this call is not
+            cached). Tenants never see each other's answers.
+        when: which calls to cache, as a function of the call; all by default.
+        max_temperature: the highest temperature that a call may name and still be cached; None: any. A caller who
+            names one above 0 asks for variety, which a cache takes away. Calls that name none are cached.
+        tool_calls: whether answers that call tools are kept.
+        substitutes: whether the answer of another target than the one that was asked (a fallback's, a hedge's) is
+            kept.
+        max_entries, max_bytes: what the store may hold; what was not used for longest goes first. 10,000 answers
+            and 256 MiB by default. Redis has bounds of its own (`maxmemory`), and takes none here.
+    """
+
+    place: ClassVar[Place] = Place.CACHE
+
+    ttl: Duration = 3600.0
+    store: Store | None = None
+    tenant: Tenant = None
+    when: Callable[[Call], bool] | None = None
+    max_temperature: float | None = 0.0
+    tool_calls: bool = True
+    substitutes: bool = False
+    max_entries: int | None = None
+    max_bytes: int | None = None
+    _shelf: Shelf = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the fields; ConfigError names the one that is wrong."""
+        required_seconds("Cache.ttl", self.ttl)
+        seconds("Cache.ttl", self.ttl, zero=False)
+        self._check_kinds()
+        store = MemoryStore() if self.store is None else self.store
+        if isinstance(store, type) or not hasattr(store, "entries"):
+            raise ConfigError(f"Cache.store: expected a store, got {store!r}")
+        for name in ("max_entries", "max_bytes"):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < 1):
+                raise ConfigError(f"Cache.{name}: expected an integer >= 1, got {value!r}")
+            if value is not None and not store.entries.bounded:
+                raise ConfigError(f"Cache.{name}: {store.scope} is bounded by its own maxmemory; leave it out")
+        bounds = Bounds(self.max_entries or MOST_ENTRIES, self.max_bytes or MOST_BYTES)
+        object.__setattr__(self, "store", store)
+        shelf = Shelf(
+            store,
+            ttl=seconds_of(self.ttl),
+            bounds=bounds,
+            tool_calls=self.tool_calls,
+            substitutes=self.substitutes,
+        )
+        object.__setattr__(self, "_shelf", shelf)
+
+    def _check_kinds(self) -> None:
+        for name in ("tool_calls", "substitutes"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"Cache.{name}: expected True or False, got {getattr(self, name)!r}")
+        if self.when is not None and not callable(self.when):
+            raise ConfigError(f"Cache.when: expected a function of a call, got {type(self.when).__name__}")
+        if self.tenant is not None and not callable(self.tenant):
+            _checked_tenant(self.tenant)
+        most = self.max_temperature
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int | float) or not most >= 0):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"Cache.max_temperature: expected a number >= 0 or None, got {most!r}")
+
+    async def __call__(self, call: Call, send: Send, /) -> Reply:
+        """Answer from the store, from somebody who is asking the same, or from below."""
+        key, question = self._key(call)
+        if key is None:
+            self._shelf.count("bypassed")
+            call.note("Cache", "passes by", question.obstacle or "")
+            return await send(call)
+        return await Lookup(call, Entry(self._shelf, key, question.secret, call)).answer(send)
+
+    def plan(self, call: Call) -> Decision:
+        """Whether the call would be looked up. Looks into no store."""
+        key, question = self._key(call)
+        if key is None:
+            return Decision("Cache", "passes by", question.obstacle or "")
+        scope = self.store.scope if self.store is not None else ""
+        return Decision("Cache", "looks", f"for an answer to the same question in {scope}", {"scope": scope})
+
+    def stats(self) -> CacheStats:
+        """What this cache has done since it was made, in this process."""
+        return self._shelf.stats
+
+    async def clear(self, *, tenant: str | None = None) -> int:
+        """Drop every answer of the store, or those of one tenant; the number of those that were dropped.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        from hanzo_agents._kernel.clock import current_clock
+
+        space = b"" if tenant is None else _space(_checked_tenant(tenant))
+        clock, dropped, position = current_clock(), 0, ""
+        while True:
+            more, position = await self._shelf.entries.clear(space, position=position, clock=clock)
+            dropped += more
+            if not position:
+                return dropped
+
+    def _key(self, call: Call) -> tuple[bytes | None, Question]:
+        """The key of a call; None when it is not cached, for which the question has the reason."""
+        question = self._question(call)
+        if question.obstacle is not None:
+            return None, question
+        tenant = self.tenant
+        if tenant is not None and not isinstance(tenant, str):
+            tenant = tenant(call)
+            if tenant is None:
+                question.obstacle = "the call has no tenant"
+                return None, question
+            _checked_tenant(tenant)
+        if not question.secret and tenant is None:
+            question.obstacle = "the endpoint's key may change each time, and no tenant says whose call it is"
+            return None, question
+        named = () if tenant is None else (tenant.encode("utf-8", "surrogatepass"),)
+        asked = joined((b"%d" % VERSION, question.asked, *named))
+        return _space(tenant) + hmac.digest(question.secret, asked, "sha256"), question
+
+    def _question(self, call: Call) -> Question:
+        from hanzo_agents._kernel.codec import Question
+
+        if call.codec is None:
+            return Question(obstacle=f"answers to {call.view.operation} cannot be kept")
+        if call.pinned:
+            return Question(obstacle="the call leans on state at its provider")
+        if self.when is not None and not self.when(call):
+            return Question(obstacle="`when` leaves it out")
+        question = call.codec.question(call)
+        most, asked = self.max_temperature, question.temperature
+        if question.obstacle is None and most is not None and asked is not None and not asked <= most:
+            question.obstacle = f"the call asks for a temperature of {asked:g}"
+        return question
+
+
+def _checked_tenant(tenant: object) -> str:
+    if not isinstance(tenant, str) or not tenant:
+        raise ConfigError(f"Cache.tenant: expected a non-empty string, got {tenant!r}")
+    return tenant
+
+
+def _space(tenant: str | None) -> bytes:
+    """Where the keys of a tenant begin."""
+    named = b"" if tenant is None else b"tenant:" + tenant.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(named).digest()[:SPACE]

@@ -372,7 +372,7 @@ class TestManyRuns:
             yield clock
 
     def test_one_that_was_quiet_for_a_while_is_not_forgotten(self, clock):
-        runs = tally.Tallies("per_run", usd("1"))
+        runs = tally.NamedAccounts("per_run", usd("1"))
         runs["mine"].spent = usd("1")
         for n in range(100):
             clock.advance(tally.QUIET / 200)
@@ -380,7 +380,7 @@ class TestManyRuns:
         assert runs["mine"].available == 0
 
     def test_one_with_a_call_under_way_is_not(self, clock):
-        runs = tally.Tallies("per_run", usd("1"))
+        runs = tally.NamedAccounts("per_run", usd("1"))
         assert tally.reserve_in([runs["mine"]], usd("1")) is None
         for n in range(100):
             clock.advance(tally.QUIET)
@@ -389,7 +389,7 @@ class TestManyRuns:
         assert sum(runs.get(f"other {n}") is not None for n in range(100)) <= 3
 
     def test_those_that_were_quiet_for_longest_go_first(self, clock):
-        runs = tally.Tallies("per_run", usd("1"))
+        runs = tally.NamedAccounts("per_run", usd("1"))
         for n in range(100):
             assert runs[f"run {n}"].available == 1
         clock.advance(tally.QUIET)

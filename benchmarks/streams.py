@@ -10,14 +10,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.measure import Series
-from benchmarks.payloads import messages
+from benchmarks.payloads import asked_anew, messages
 from benchmarks.subjects import CHAT, Subject, absent_in, build
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 STREAMS = 1000
 
@@ -28,27 +24,28 @@ def _resident() -> int:
     return pages * resource.getpagesize()
 
 
-async def _opened(subject: Subject) -> AsyncIterator[str]:
-    """A stream that has shown its first text."""
-    stream = subject.stream(messages(2))
-    async for piece in stream:
-        if piece:
-            return stream
-    raise RuntimeError("the stream has no text")
-
-
-async def _drain(stream: AsyncIterator[str]) -> None:
-    async for _ in stream:
-        pass
+async def _held(subject: Subject, opened: asyncio.Semaphore, go_on: asyncio.Event) -> None:
+    """Open a stream, wait with its first text in hand, read it to its end: in one task, as the SDK wants it."""
+    first = True
+    async for piece in subject.stream(asked_anew(messages(2))):
+        if piece and first:
+            first = False
+            opened.release()
+            await go_on.wait()
 
 
 async def _measure(subject: Subject) -> dict[str, float]:
-    await _drain(await _opened(subject))
+    async for _ in subject.stream(messages(2)):
+        pass
     gc.collect()
     memory, cpu = _resident(), time.process_time()
-    streams = await asyncio.gather(*(_opened(subject) for _ in range(STREAMS)))
+    opened, go_on = asyncio.Semaphore(0), asyncio.Event()
+    readers = [asyncio.create_task(_held(subject, opened, go_on)) for _ in range(STREAMS)]
+    for _ in range(STREAMS):
+        await opened.acquire()
     held = _resident() - memory
-    await asyncio.gather(*map(_drain, streams))
+    go_on.set()
+    await asyncio.gather(*readers)
     return {"memory": held / STREAMS, "cpu": (time.process_time() - cpu) / STREAMS}
 
 

@@ -101,8 +101,12 @@ def _let_frames_go(journal: Journal) -> None:
     Those hold the reply of the attempt that answered: a journal that is kept would keep the stream open that its
     reader has dropped.
     """
-    for attempt in journal.attempts:
-        error = attempt.error
-        while error is not None:
+    left = [attempt.error for attempt in journal.attempts]
+    seen: set[int] = set()
+    while left:
+        error = left.pop()
+        # An error may be its own cause.
+        if error is not None and id(error) not in seen:
+            seen.add(id(error))
             error.__traceback__ = None
-            error = error.__cause__ or error.__context__
+            left += (error.__cause__, error.__context__)

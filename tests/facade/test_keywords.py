@@ -407,9 +407,9 @@ async def test_models_are_warmed_on_the_loop_that_runs():
     upstream = Upstream(completion())
     AsyncHanzo(URL, KEY, model="m", http_client=upstream.http, warm_models=["a"])
     assert upstream.hits == 0
-    while not upstream.hits:  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    await asyncio.sleep(0.01)
+    warming = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait_for(asyncio.gather(*warming), 10)
+    assert upstream.hits
 
 
 def test_the_default_model_can_be_set():

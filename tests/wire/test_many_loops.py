@@ -7,8 +7,12 @@ import warnings
 
 import pytest
 from agents import Agent, RunConfig, Runner
+from calls import make_call
 
 from hanzo_agents import AsyncHanzo, Cache, Fallback, Hanzo, HanzoModelProvider, Hedge, RateLimit, Retry, track
+from hanzo_agents._kernel.journal import Attempt
+from hanzo_agents._kernel.reply import Reply
+from hanzo_agents._kernel.tracking import tracked
 from hanzo_agents._wire.transport import LoopLocalTransport, is_loopback
 from hanzo_agents.testing.fault_server import FaultServer, answers, faults
 from hanzo_agents.testing.scripted import ScriptedRouter
@@ -284,3 +288,16 @@ async def test_a_kept_journal_does_not_keep_a_dropped_stream(policies):
             assert journals[0].ended is not None
             assert [limit.state(name).under_way for name in "mn"] == [0, 0]
         await client.close()
+
+
+async def test_errors_that_are_their_own_cause_hold_nobody_up():
+    """`raise error from error` makes a circle of one."""
+    error = ValueError("mine")
+    error.__cause__ = error
+
+    async def service(call):
+        for fault in (error, None):
+            call.begin(Attempt(1, "m", 0.0, error=fault))
+        return Reply("answer")
+
+    assert (await tracked(service, make_call())).value == "answer"

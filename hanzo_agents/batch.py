@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast, overload
 
 from typing_extensions import override
 
+from hanzo_agents._kernel.fields import check_count
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -161,8 +162,7 @@ def plan_batch(
     Raises:
         ConfigError: a request or a setting is none, or the file belongs to other requests.
     """
-    if isinstance(max_concurrent, bool) or not isinstance(max_concurrent, int) or max_concurrent < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigError(f"max_concurrent: expected an integer >= 1, got {max_concurrent!r}")
+    check_count("max_concurrent", max_concurrent)
     if not isinstance(progress, bool | None):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"progress: expected True, False or None, got {progress!r}")
     if file is not None and not isinstance(file, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx2
 from openai import NotGiven
 
+from hanzo_agents._kernel.fields import check_count, check_flag
 from hanzo_agents._wire.compose import checked_timeout
 from hanzo_agents._wire.inherited import Inherited
 from hanzo_agents._wire.labels import Labels
@@ -65,8 +66,7 @@ def open_client(
     allow_insecure, stack = asked.allow_insecure, understood.stack
     _refuse_unknown(sdk)
     check_options({**sdk, "default_query": query, "http_client": http_client})
-    if not isinstance(allow_insecure, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigError(f"allow_insecure: expected True or False, got {allow_insecure!r}")
+    check_flag("allow_insecure", allow_insecure)
     if http_client is not None and (own := [n for n, v in transport.items() if v not in (None, True)]):
         raise ConfigError(f"{own[0]}: has no effect on an http_client of your own; set it there")
     settings = Settings.resolve(
@@ -175,8 +175,7 @@ def kept_by_copy(
     if options.get("http_client") is not None:
         kept = replace(kept, owns_http=False)
     if not isinstance(max_retries, NotGiven):
-        if type(max_retries) is not int or max_retries < 0:
-            raise ConfigError(f"max_retries: expected an integer >= 0, got {max_retries!r}")
+        check_count("max_retries", max_retries, least=0)
         kept = kept.with_retries(max_retries)
     return kept
 

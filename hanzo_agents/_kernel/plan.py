@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Explained", "Plan", "PlannedLeg", "PlannedStep", "Rehearsal", "plan_of"]
 
-REFUSALS = frozenset({"refuses", "would refuse"})
-"""Actions by which a policy says that the call would go no further."""
+REFUSES = "refuses"
+"""The action by which a policy says that the call goes no further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ class _Fold:
         name = getattr(policy, "__name__", None) or type(policy).__name__
         decision = self._asked(name, getattr(policy, "plan", None), call)
         self.steps.append(PlannedStep(name, str(call.target), decision, depth))
-        if decision is not None and decision.action in REFUSALS:
+        if decision is not None and decision.action == REFUSES:
             refused = refused or f"{name}: {decision.reason}"
         onward: Callable[[Call], Sequence[Call]] | None = getattr(policy, "onward", None)
         passed_on = [call] if onward is None else onward(call)

@@ -93,6 +93,12 @@ class Target:
         """Whether the target is a model object rather than a name at an endpoint."""
         return self.model is not None and not isinstance(self.model, str)
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two targets one place, whatever they are called: model, endpoint, key and headers."""
+        model = id(self.model) if self.foreign else self.model
+        return model, self.base_url, self.api_key, tuple(sorted((self.headers or {}).items()))
+
     @classmethod
     def of(cls, value: str | Target, field: str = "target") -> Target:
         """A target from what users write in a chain.

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Turns"]
 
 _logger = logging.getLogger("hanzo_agents")
-_FAILED = "what was told at the end of a call could not be written down"
 
 
 class Turns:
@@ -31,11 +30,15 @@ class Turns:
     `with turns:` waits for its turn, and finds done all that was put before. It is for whoever needs an answer;
     within a turn of the same thread it begins at once. What may be called at the end of a reply uses `put`, or
     `enter` and `leave`.
+
+    Args:
+        failed: what the log says of a job that raises.
     """
 
-    __slots__ = ("__weakref__", "_depth", "_later", "_lock")
+    __slots__ = ("__weakref__", "_depth", "_failed", "_later", "_lock")
 
-    def __init__(self) -> None:
+    def __init__(self, failed: str = "what was told at the end of a call could not be written down") -> None:
+        self._failed = failed
         self._lock = threading.RLock()
         self._depth = 0
         self._later: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
@@ -58,7 +61,7 @@ class Turns:
         try:
             job(*args)
         except Exception:
-            _logger.exception(_FAILED)
+            _logger.exception(self._failed)
         finally:
             self._depth = 0
             lock.release()
@@ -118,7 +121,7 @@ class Turns:
             try:
                 job(*args)
             except Exception:
-                _logger.exception(_FAILED)
+                _logger.exception(self._failed)
             except BaseException:
                 self._leave()
                 raise

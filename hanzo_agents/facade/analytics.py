@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.money import EXACT, added
 from hanzo_agents._kernel.outcome import provider_of
+from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.observe import outcomes
-from hanzo_agents.observe.inbox import Inbox
 from hanzo_agents.observe.names import Names
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Analytics:
     """Adds up the calls of one client and its copies. An observer: it holds figures and names of models only."""
 
     def __init__(self) -> None:
-        self._inbox = Inbox(self._count)
+        self._turns = Turns("an observer failed")
         self._names = Names(MOST_MODELS)
         self._models: dict[str, ModelStats] = {}
         self._calls = self._failed = self._hits = self._local = self._answers = 0
@@ -83,7 +83,7 @@ class Analytics:
 
     def get_summary(self) -> Summary:
         """Everything so far. Calls under way are not in it; requests that ended after their call are."""
-        with self._inbox.settled():
+        with self._turns:
             stats = {name: _copied(one) for name, one in self._models.items()}
             calls = self._calls
             return Summary(
@@ -105,14 +105,14 @@ class Analytics:
     def attempt_ended(self, journal: Journal, attempt: Attempt) -> None:
         """Count a request whose call is over; the others are counted with it."""
         if journal.ended is not None:
-            self._inbox.put((attempt,))
+            self._turns.put(self._count, (attempt,))
 
     def decided(self, journal: Journal, decision: Decision) -> None:
         """Decisions are told by the log and by metrics."""
 
     def call_ended(self, journal: Journal) -> None:
         """Count a call, and the requests it took."""
-        self._inbox.put([a for a in journal.attempts if a.ended is not None], journal)
+        self._turns.put(self._count, [a for a in journal.attempts if a.ended is not None], journal)
 
     def _count(self, attempts: list[Attempt], journal: Journal | None = None) -> None:
         for attempt in attempts:

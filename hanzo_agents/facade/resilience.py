@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 
+from hanzo_agents._kernel.fields import check_count
 from hanzo_agents.errors import ConfigError, InvalidResponse
 from hanzo_agents.facade.checked import as_names, as_table, check_positive, known_as
 from hanzo_agents.policies.breaker import Breaker
@@ -57,8 +58,8 @@ def retry_of(given: Keywords, max_retries: int | None) -> Retry | None:
     delay, kinds = given.get("retry_delay"), given.get("retry_on")
     if delay is None and kinds is None:
         return None
-    if max_retries is not None and (type(max_retries) is not int or max_retries < 0):
-        raise ConfigError(f"max_retries: expected an integer >= 0, got {max_retries!r}")
+    if max_retries is not None:
+        check_count("max_retries", max_retries, least=0)
     if max_retries == 0:
         raise ConfigError(f"{'retry_on' if delay is None else 'retry_delay'}: has no effect with max_retries=0")
     chosen: dict[str, Any] = {} if max_retries is None else {"attempts": max_retries + 1}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from hanzo_agents._kernel.fields import check_flag, targets_of
 from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.modes.provider import DIRECT
@@ -141,17 +142,15 @@ class Asked:
             if (key := getattr(self, name)) is not None:
                 checked_key(name, key)
         for name in ("fallback_on_error", "prefer_local"):
-            value = getattr(self, name)
-            if not isinstance(value, bool | None):
-                raise ConfigError(f"{name}: expected True or False, got {value!r}")
+            if (value := getattr(self, name)) is not None:
+                check_flag(name, value)
         if self.fallback_order is not None and not _listed(self.fallback_order):
             raise ConfigError(
                 f"fallback_order: expected a list of names, got {type(self.fallback_order).__name__}"
             )
         if self.fallback_order is not None and not self.fallback_order:
             raise ConfigError("fallback_order: expected at least one name")
-        if isinstance(self.fallbacks, str) or not isinstance(self.fallbacks, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"fallbacks: expected a list of model names or Targets, got {self.fallbacks!r}")
+        targets_of("fallbacks", self.fallbacks, least=0)
 
     def _check_names(self) -> None:
         if self.providers is not None and not isinstance(self.providers, Mapping) and not _listed(self.providers):

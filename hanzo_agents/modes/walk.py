@@ -69,9 +69,9 @@ class Providers(Fallback):
         try:
             chain = self._chain(call)
         except ConfigError as error:
-            return Decision("Mode", "would refuse", str(error))
+            return Decision("Mode", "refuses", str(error))
         asked = chain[:1] if call.pinned or call.single else chain
-        return Decision("Mode", "would ask", self._said(call, asked), {"chain": [str(one) for one in asked]})
+        return Decision("Mode", "asks", self._said(call, asked), {"chain": [str(one) for one in asked]})
 
     @override
     def onward(self, call: Call) -> list[Call]:
@@ -177,7 +177,7 @@ class StaysHere:
         try:
             _refuse_others(call)
         except ConfigError as error:
-            return Decision("Mode", "would refuse", str(error))
+            return Decision("Mode", "refuses", str(error))
         return Decision("Mode", "passes on", "it stays on this machine")
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from hanzo_agents._kernel.turns import Turns
     from hanzo_agents.observe.figures import Figures
-    from hanzo_agents.observe.inbox import Inbox
 
 __all__ = ["MetricsServer", "Page", "registry_of"]
 
@@ -32,9 +32,9 @@ LONGEST_GOODBYE = 0.1
 class Page(Collector):
     """The figures as the families of a registry."""
 
-    def __init__(self, figures: Figures, inbox: Inbox) -> None:
+    def __init__(self, figures: Figures, turns: Turns) -> None:
         self._figures = figures
-        self._inbox = inbox
+        self._turns = turns
 
     def describe(self) -> Iterable[Metric]:
         """The families without their figures: a registry refuses names that it has."""
@@ -43,7 +43,7 @@ class Page(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """The families as they stand."""
-        with self._inbox.settled():
+        with self._turns:
             return [*self._counters(), *self._histograms()]
 
     def _counters(self) -> Iterable[Metric]:

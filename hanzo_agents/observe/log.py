@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from hanzo_agents._kernel.fields import check_flag
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.observe import outcomes
 from hanzo_agents.observe.names import error_name, plain
@@ -19,7 +20,7 @@ __all__ = ["Log"]
 _package = logging.getLogger("hanzo_agents")
 
 _GRAVE = frozenset({"error", "broken", "refused"})
-_GRAVE_ACTIONS = frozenset({"gave up", "gives up", "makes do", "moves on", "overdrawn", "refuses"})
+_GRAVE_ACTIONS = frozenset({"gives up", "makes do", "moves on", "overdrawn", "refuses"})
 """By which a call gets less than was asked for, or from somebody else. A breaker that opens says so itself."""
 
 
@@ -51,8 +52,7 @@ class Log:
         decisions: bool = True,
     ) -> None:
         for name, value in (("calls", calls), ("attempts", attempts), ("decisions", decisions)):
-            if not isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise ConfigError(f"Log.{name}: expected True or False, got {value!r}")
+            check_flag(f"Log.{name}", value)
         root = logging.getLogger(logger) if isinstance(logger, str) else logger or _package
         if not isinstance(root, logging.Logger):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"Log.logger: expected a logging.Logger or its name, got {type(root).__name__}")

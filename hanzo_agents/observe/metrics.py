@@ -9,9 +9,10 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from hanzo_agents._kernel.fields import check_count
+from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.observe.figures import Figures
-from hanzo_agents.observe.inbox import Inbox
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.journal import Attempt, Decision, Journal
@@ -51,11 +52,10 @@ class Metrics:
             raise ConfigError(
                 "Metrics: the extra `metrics` is not installed; pip install 'hanzo-agents-provider[metrics]'"
             ) from error
-        if type(max_names) is not int or max_names < 1:
-            raise ConfigError(f"Metrics.max_names: expected an integer >= 1, got {max_names!r}")
+        check_count("Metrics.max_names", max_names)
         self._figures = Figures(max_names, _rising(buckets))
-        self._inbox = Inbox(self._count)
-        self._page: Page | None = Page(self._figures, self._inbox)
+        self._turns = Turns("an observer failed")
+        self._page: Page | None = Page(self._figures, self._turns)
         self._servers: list[MetricsServer] = []
         self.registry = registry_of(registry)
         try:
@@ -111,17 +111,17 @@ class Metrics:
 
     def attempt_ended(self, journal: Journal, attempt: Attempt) -> None:
         """Count a request; what it took is counted with its call, or now if that is over."""
-        self._inbox.put(Figures.attempt, journal, attempt)
+        self._turns.put(self._count, Figures.attempt, journal, attempt)
         if journal.ended is not None:
-            self._inbox.put(Figures.bill, attempt)
+            self._turns.put(self._count, Figures.bill, attempt)
 
     def decided(self, journal: Journal, decision: Decision) -> None:
         """Count a decision."""
-        self._inbox.put(Figures.decision, journal, decision)
+        self._turns.put(self._count, Figures.decision, journal, decision)
 
     def call_ended(self, journal: Journal) -> None:
         """Count a call."""
-        self._inbox.put(Figures.call, journal, [a for a in journal.attempts if a.ended is not None])
+        self._turns.put(self._count, Figures.call, journal, [a for a in journal.attempts if a.ended is not None])
 
     def _count(self, count: Any, *facts: Any) -> None:
         count(self._figures, *facts)

@@ -88,5 +88,5 @@ class Deadline:
 
 def _exceeded(call: Call, limit: float) -> DeadlineExceeded:
     error = DeadlineExceeded(f"no answer from {call.target} within {limit:g} s", code="deadline")
-    call.note("Deadline", "gave up", str(error))
+    call.note("Deadline", "gives up", str(error))
     return error

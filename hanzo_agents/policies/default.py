@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hanzo_agents._kernel.fields import check_count, targets_of
 from hanzo_agents._kernel.stack import Policy, Stack, arrange
-from hanzo_agents._kernel.target import Target
-from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.deadline import Deadline
 from hanzo_agents.policies.fallback import Fallback
 from hanzo_agents.policies.retry import Retry
 from hanzo_agents.policies.trace import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from hanzo_agents._kernel.target import Target
 
 __all__ = ["stack_of"]
 
@@ -36,10 +35,9 @@ def stack_of(
     Raises:
         ConfigError: one of them is no such thing.
     """
-    if max_retries is not None and (type(max_retries) is not int or max_retries < 0):
-        raise ConfigError(f"max_retries: expected an integer >= 0, got {max_retries!r}")
-    if isinstance(fallbacks, str | bytes) or not isinstance(fallbacks, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigError(f"fallbacks: expected a list of model names or Targets, got {fallbacks!r}")
+    if max_retries is not None:
+        check_count("max_retries", max_retries, least=0)
+    chain = targets_of("fallbacks", fallbacks, least=0)
     retry = Retry() if max_retries is None else Retry(attempts=max_retries + 1)
-    extra = [Fallback(to=[Target.of(target, "fallbacks") for target in fallbacks])] if fallbacks else ()
+    extra = [Fallback(to=chain)] if chain else ()
     return arrange(policies, default=(Trace(), Deadline(), retry), extra=extra)

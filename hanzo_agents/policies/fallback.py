@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from hanzo_agents._kernel.fields import check_function, targets_of
 from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.target import Target
@@ -13,7 +13,6 @@ from hanzo_agents._kernel.verdict import final
 from hanzo_agents.errors import (
     AllProvidersFailed,
     BudgetExceeded,
-    ConfigError,
     DeadlineExceeded,
     Failure,
     Unsupported,
@@ -21,12 +20,12 @@ from hanzo_agents.errors import (
 from hanzo_agents.policies.classify import context_overflow, substitutable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hanzo_agents._kernel.call import Call, Predicate, Send
     from hanzo_agents._kernel.reply import Reply
 
 __all__ = ["Fallback"]
-
-MOST_TARGETS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +56,8 @@ class Fallback:
 
     def __post_init__(self) -> None:
         """Check the chain; ConfigError names what is wrong with it."""
-        if isinstance(self.to, str | Target) or not isinstance(self.to, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"Fallback.to: expected a list of model names or Targets, got {self.to!r}")
-        if not 1 <= len(self.to) <= MOST_TARGETS:
-            raise ConfigError(f"Fallback.to: expected 1 to {MOST_TARGETS} targets, got {len(self.to)}")
-        object.__setattr__(self, "to", tuple(Target.of(target, "Fallback.to") for target in self.to))
-        if not callable(self.on):
-            raise ConfigError(f"Fallback.on: expected a predicate on exceptions, got {type(self.on).__name__}")
+        object.__setattr__(self, "to", targets_of("Fallback.to", self.to))
+        check_function("Fallback.on", self.on)
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send to each target in turn until one accepts."""
@@ -73,7 +67,7 @@ class Fallback:
         chain = self._chain(call)
         for place, target in enumerate(chain):
             if why := _unfit(call, target, failures):
-                call.note("Fallback", "passes by", f"{target}: {why}")
+                call.note("Fallback", "skips", f"{target}: {why}")
                 failures.append(Failure(str(target), Unsupported(f"{target} {why}", code="unsupported")))
                 continue
             aimed = call.aimed_at(target, spare=target is not chain[-1])
@@ -101,8 +95,8 @@ class Fallback:
         chain = [target for target, why in walked.items() if not why]
         why = " > ".join(chain) or "nobody is left"
         if unfit:
-            why += f"; passes by {', '.join(f'{target}, which {reason}' for target, reason in unfit.items())}"
-        action = "would walk" if chain else "would refuse"
+            why += f"; skips {', '.join(f'{target}, which {reason}' for target, reason in unfit.items())}"
+        action = "walks" if chain else "refuses"
         return Decision("Fallback", action, why, {"chain": chain, "passed_by": unfit})
 
     def onward(self, call: Call) -> list[Call]:
@@ -119,14 +113,8 @@ class Fallback:
         seen: set[tuple[object, ...]] = set()
         for target in (call.target, *self.to):
             assert isinstance(target, Target)
-            key = (
-                id(target.model) if target.foreign else target.model,
-                target.base_url,
-                target.api_key,
-                tuple((target.headers or {}).items()),
-            )
-            if key not in seen:
-                seen.add(key)
+            if target.identity not in seen:
+                seen.add(target.identity)
                 chain.append(target)
         return chain
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from hanzo_agents._kernel.clock import seconds
+from hanzo_agents._kernel.fields import check_flag, check_function, targets_of
 from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.hedge import Latencies
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from hanzo_agents.routing.candidates import StrategyName
 
 __all__ = ["Checked", "checked"]
-
-MOST_TARGETS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +69,8 @@ def checked(given: Any) -> Checked:
     if not local and (given.local_for is not None or given.prefer_local):
         name = "local_for" if given.local_for is not None else "prefer_local"
         raise ConfigError(f"Route.{name}: expected Route.local to name at least one of Route.to, got none")
-    if given.local_for is not None and not callable(given.local_for):
-        raise ConfigError(f"Route.local_for: expected a function of a text, got {type(given.local_for).__name__}")
+    if given.local_for is not None:
+        check_function("Route.local_for", given.local_for)
     _check_kinds(given)
     return Checked(
         to=to,
@@ -94,8 +93,7 @@ def checked(given: Any) -> Checked:
 
 def _check_kinds(given: Any) -> None:
     for name in ("prefer_local", "lock"):
-        if not isinstance(getattr(given, name), bool):
-            raise ConfigError(f"Route.{name}: expected True or False, got {getattr(given, name)!r}")
+        check_flag(f"Route.{name}", getattr(given, name))
     if not isinstance(given.latencies, Latencies):
         raise ConfigError(f"Route.latencies: expected a Latencies, got {type(given.latencies).__name__}")
     if not isinstance(given.memory, Memory):
@@ -103,11 +101,7 @@ def _check_kinds(given: Any) -> None:
 
 
 def _targets(field: str, given: Any) -> tuple[Target, ...]:
-    if isinstance(given, str | Target) or not isinstance(given, Sequence):
-        raise ConfigError(f"{field}: expected a list of model names or Targets, got {given!r}")
-    if len(given) > MOST_TARGETS:  # pyright: ignore[reportUnknownArgumentType]
-        raise ConfigError(f"{field}: expected at most {MOST_TARGETS} targets, got {len(given)}")  # pyright: ignore[reportUnknownArgumentType]
-    targets = tuple(Target.of(target, field) for target in given)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    targets = targets_of(field, given, least=0)
     labels: set[str] = set()
     for target in targets:
         if target.model is None:

@@ -128,10 +128,10 @@ class Route:
         """Which target would be chosen, and why not the others."""
         choice = self._chooser.choose(call)
         if choice.refused is not None:
-            return Decision("Route", "would refuse", choice.reason, choice.data())
+            return Decision("Route", "refuses", choice.reason, choice.data())
         if choice.target is None:
             return Decision("Route", "passes on", choice.reason, choice.data())
-        return Decision("Route", "would choose", choice.reason, choice.data())
+        return Decision("Route", "chooses", choice.reason, choice.data())
 
     def onward(self, call: Call) -> list[Call]:
         """The call aimed at the target that would be chosen."""
@@ -169,7 +169,7 @@ class Route:
             if call.clock.now() < until:
                 raise
         reason = f"nothing useful from {call.target} within {within:g} s"
-        call.note("Route", "gave up", reason)
+        call.note("Route", "gives up", reason)
         raise DeadlineExceeded(reason, code="max_latency") from None
 
     def _learn(self, call: Call, record: Sequence[Attempt]) -> None:

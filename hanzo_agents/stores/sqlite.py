@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet, finalize
 
 from hanzo_agents._kernel.clock import Duration, required_seconds
+from hanzo_agents._kernel.fields import check_flag
 from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.stores.pending import Submitted
@@ -56,8 +57,7 @@ class SQLiteStore:
         if self.path.is_dir():
             raise ConfigError(f"SQLiteStore.path: expected a file, got the folder {self.path}")
         self.timeout = required_seconds("SQLiteStore.timeout", timeout)
-        if not isinstance(durable, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"SQLiteStore.durable: expected True or False, got {durable!r}")
+        check_flag("SQLiteStore.durable", durable)
         self.durable = durable
         self._turns = Turns()
         self._file: File | None = None

@@ -152,5 +152,5 @@ def test_the_repr_says_what_and_how_far():
     )
     assert repr(provider) == (
         "RateLimitedProvider(HanzoModelProvider, RateLimit(requests_per_minute=60, "
-        "key='provider HanzoModelProvider', scope='this process'))"
+        "key='provider HanzoModelProvider', scope='this object'))"
     )

@@ -46,7 +46,7 @@ ESSENTIAL = {
         r"2 calls, 50% cached, \$\d+\.\d\d\n\Z"
     ),
     "hedge.py": (
-        r"\Achat to \S+\n(.|\n)*  Hedge +would ask a second target: (.|\n)*"
+        r"\Achat to \S+\n(.|\n)*  Hedge +asks a second target: (.|\n)*"
         r"leg 1: (answered\nleg 2: left|left\nleg 2: answered|answered)\n\S"
     ),
     "metrics.py": (

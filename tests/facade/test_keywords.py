@@ -109,7 +109,7 @@ WRONG = {
     "a kind of failure": ({"retry_on": ["rate_limit", "bad_mood"]}, r"^retry_on: expected some of .*'bad_mood'$"),
     "a bare kind": ({"retry_on": "rate_limit"}, r"^retry_on: expected a list of names, got 'rate_limit'$"),
     "no kinds": ({"retry_on": []}, r"^retry_on: expected some kinds of failure"),
-    "retries": ({"retry_on": ["timeout"], "max_retries": -1}, r"^max_retries: expected an integer >= 0, got -1$"),
+    "retries": ({"retry_on": ["timeout"], "max_retries": -1}, r"^max_retries: expected an integer from 0 to 1,000,000,000, got -1$"),
     "a breaker": ({"circuit_breaker": {"failure_threshold": 0}}, r"^circuit_breaker\['failure_threshold'\]: "),
     "a breaker's field": ({"circuit_breaker": {"threshold": 5}}, r"^circuit_breaker: expected some of failure_threshold"),
     "a breaker in no dict": ({"circuit_breaker": 5}, r"^circuit_breaker: expected a dict .*got int$"),

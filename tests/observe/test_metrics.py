@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import subprocess
 import sys
 import threading
 import urllib.error
@@ -40,7 +39,6 @@ from hanzo_agents import (
 )
 from hanzo_agents.errors import BudgetExceeded, DeadlineExceeded
 from hanzo_agents.observe import Metrics
-from hanzo_agents.observe.inbox import Inbox
 
 both = pytest.mark.parametrize("stream", [False, True], ids=["value", "stream"])
 ASKED = [{"role": "user", "content": "a secret question"}]
@@ -406,43 +404,6 @@ async def test_no_prompt_no_answer_and_no_key_is_on_the_page(metrics):
     assert KEY not in page.text
 
 
-def test_told_while_it_counts_it_waits_for_nobody():
-    """A stream may be dropped by the garbage collector in the middle of counting, on the same thread."""
-    handled = []
-
-    def handle(fact):
-        if fact == "first":
-            inbox.put("meanwhile")
-            handled.append(len(handled))
-        handled.append(fact)
-
-    inbox = Inbox(handle)
-    inbox.put("first")
-    with inbox.settled():
-        inbox.put("while somebody reads")
-        assert handled == [0, "first", "meanwhile"]
-    inbox.put("last")
-    assert handled == [0, "first", "meanwhile", "while somebody reads", "last"]
-
-
-def test_a_child_process_counts_though_its_parent_was_counting():
-    code = """if True:
-        import os
-        from hanzo_agents.observe.inbox import Inbox
-        handled = []
-        inbox = Inbox(handled.append)
-        with inbox.settled():
-            child = os.fork()
-            if not child:
-                inbox.put("in the child")
-                with inbox.settled():
-                    os._exit(0 if handled == ["in the child"] else 1)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "0\n"
-
-
 def test_many_threads_lose_no_count(metrics):
     def work():
         for _ in range(500):
@@ -505,8 +466,8 @@ def test_by_default_the_registry_that_everybody_serves():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"max_names": 0}, "max_names: expected an integer >= 1, got 0"),
-        ({"max_names": True}, "max_names: expected an integer >= 1, got True"),
+        ({"max_names": 0}, "max_names: expected an integer from 1 to 1,000,000,000, got 0"),
+        ({"max_names": True}, "max_names: expected an integer from 1 to 1,000,000,000, got True"),
         ({"buckets": []}, "buckets: expected a list of rising numbers"),
         ({"buckets": [1, 1]}, "buckets: expected a list of rising numbers"),
         ({"buckets": [float("nan")]}, "buckets: .* got nan among them"),

@@ -61,7 +61,7 @@ async def test_a_success_in_between_starts_the_count_again():
 
 
 async def test_it_opens_at_a_rate_of_failures_once_there_were_enough_calls():
-    breaker = Breaker(failure_threshold=None, failure_rate=0.5, minimum_calls=10, window=60)
+    breaker = Breaker(failure_threshold=None, failure_rate=0.5, min_calls=10, window=60)
     wire = Wire(*[BROKEN, "ok"] * 4, BROKEN, BROKEN)
     with FakeClock() as clock:
         for number in range(9):
@@ -74,7 +74,7 @@ async def test_it_opens_at_a_rate_of_failures_once_there_were_enough_calls():
 
 
 async def test_what_is_older_than_the_window_is_out_of_the_rate():
-    breaker = Breaker(failure_threshold=None, failure_rate=0.5, minimum_calls=4, window=60)
+    breaker = Breaker(failure_threshold=None, failure_rate=0.5, min_calls=4, window=60)
     wire = Wire(BROKEN, BROKEN, BROKEN, "ok", "ok", "ok", BROKEN, "ok", BROKEN)
     with FakeClock() as clock:
         for _ in range(3):
@@ -202,7 +202,7 @@ async def test_these_count(error):
 
 @pytest.mark.parametrize("error", COUNTS_NOT.values(), ids=COUNTS_NOT.keys())
 async def test_these_do_not_however_many_there_are(error):
-    breaker, wire = Breaker(failure_threshold=1, failure_rate=0.01, minimum_calls=1), Wire(error)
+    breaker, wire = Breaker(failure_threshold=1, failure_rate=0.01, min_calls=1), Wire(error)
     with FakeClock():
         for _ in range(50):
             await fails(breaker, wire, type(error))
@@ -553,7 +553,7 @@ async def test_rest_is_given_when_it_is_longer_than_ours_and_for_an_hour_at_most
 
 
 async def test_no_rest_is_given_when_none_is_to_be():
-    breaker = Breaker(longest_rest=0)
+    breaker = Breaker(max_retry_after=0)
     with FakeClock():
         await fails(breaker, Wire(http_error(429, retry_after="3600")))
         assert breaker.state("m").state == "closed"
@@ -654,7 +654,7 @@ async def test_what_is_set_before_the_first_call_holds_for_it_wherever_it_goes()
         assert breaker.state("m").state == "open"
         assert (await breaker.look("m")).state == "open"
         assert list(breaker.states()) == [" m"]
-        assert breaker.plan(make_call(home="https://router.test/v1/")).action == "would refuse"
+        assert breaker.plan(make_call(home="https://router.test/v1/")).action == "refuses"
         await fails(breaker, Wire(), CircuitOpen, home="https://router.test/v1/")
         await passes(breaker, Wire(), target="n", home="https://router.test/v1/")
         assert breaker.state("m").state == "open"
@@ -735,9 +735,9 @@ async def test_the_plan_says_what_would_happen_and_changes_nothing():
         assert (decision.action, decision.reason) == ("passes on", "the circuit of m is closed")
         await fails(breaker, Wire(BROKEN))
         decision = breaker.plan(make_call())
-        assert (decision.action, decision.data["retry_after"]) == ("would refuse", 10)
+        assert (decision.action, decision.data["retry_after"]) == ("refuses", 10)
         clock.advance(10)
-        assert [breaker.plan(make_call()).action for _ in range(3)] == ["would probe"] * 3
+        assert [breaker.plan(make_call()).action for _ in range(3)] == ["probes"] * 3
         await passes(breaker, Wire())
 
 
@@ -761,29 +761,32 @@ def test_it_says_what_it_is_and_how_far_it_reaches():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"failure_threshold": 0}, "Breaker.failure_threshold: expected an integer >= 1 or None, got 0"),
+        (
+            {"failure_threshold": 0},
+            "Breaker.failure_threshold: expected an integer from 1 to 1,000,000,000, got 0",
+        ),
         ({"failure_threshold": True}, "failure_threshold"),
         ({"failure_threshold": 2.5}, "failure_threshold"),
         ({"failure_threshold": None}, "expected a failure_threshold or a failure_rate, got neither"),
-        ({"half_open_requests": 0}, "half_open_requests: expected an integer >= 1, got 0"),
+        ({"half_open_requests": 0}, "half_open_requests: expected an integer from 1 to 1,000,000,000, got 0"),
         ({"half_open_requests": None}, "half_open_requests"),
-        ({"minimum_calls": -1}, "minimum_calls"),
+        ({"min_calls": -1}, "min_calls"),
         ({"timeout": 0}, "Breaker.timeout: expected a number of seconds > 0, got 0"),
         ({"timeout": None}, "timeout"),
         ({"timeout": float("nan")}, "timeout"),
         ({"timeout": "60"}, "timeout"),
         ({"window": -1}, "window"),
         ({"lease": float("inf")}, "lease"),
-        ({"longest_rest": -1}, "longest_rest"),
-        ({"failure_rate": 0}, "failure_rate: expected a share above 0 and up to 1, or None, got 0"),
+        ({"max_retry_after": -1}, "max_retry_after"),
+        ({"failure_rate": 0}, "failure_rate: expected a share above 0 and up to 1, got 0"),
         ({"failure_rate": 1.1}, "failure_rate"),
         ({"failure_rate": float("nan")}, "failure_rate"),
         ({"failure_rate": True}, "failure_rate"),
         ({"failure_rate": "half"}, "failure_rate"),
-        ({"on": 5}, "Breaker.on: expected a callable, got int"),
+        ({"on": 5}, "Breaker.on: expected a function, got int"),
         ({"on": None}, "Breaker.on"),
         ({"on_change": 5}, "on_change"),
-        ({"store": "redis://"}, "Breaker.store: expected a store or None, got str"),
+        ({"store": "redis://"}, "Breaker.store: expected a store such as MemoryStore\\(\\), or None, got str"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused_by_name(fields, message):

@@ -291,7 +291,7 @@ class TestUnpriced:
         await policy(call := asks(target="new"), upstream)
         assert await held(policy) == (0, 0)
         assert call.journal.cost == Cost()
-        assert [d.action for d in call.journal.decisions] == ["lets pass"]
+        assert [d.action for d in call.journal.decisions] == ["allows"]
 
     async def test_or_nothing_is_limited(self):
         await budget()(asks(target="new"), Upstream())
@@ -405,7 +405,7 @@ class TestTheLadder:
         policy = budget(daily="0.001", on_shortage=["shrink", "mini", "new"])
         with pytest.raises(BudgetExceeded, match="to m may cost"):
             await policy(call := asks(1000), Upstream())
-        assert [d.action for d in call.journal.decisions] == ["passes by"] * 3 + ["refuses"]
+        assert [d.action for d in call.journal.decisions] == ["skips"] * 3 + ["refuses"]
 
     @pytest.mark.parametrize("fields", [{"pinned": True}, {"single": True}, {"needs": {"tools"}}])
     async def test_calls_that_cannot_move_stay(self, fields):
@@ -460,7 +460,7 @@ class TestConfiguration:
             {"max_output": True},
             {"name": ""},
             {"allow_unpriced": 1},
-            {"when_store_is_away": "maybe"},
+            {"on_store_unavailable": "maybe"},
             {"alerts": print},
         ],
         ids=str,
@@ -504,9 +504,9 @@ class TestThePlan:
             ({"daily": 1}, "m", "reserves"),
             ({"daily": 1, "per_call": "0.05"}, "m", "refuses"),
             ({"per_call": "0.05", "on_shortage": ["mini"]}, "m", "makes do"),
-            ({"daily": 0}, "free", "lets pass"),
+            ({"daily": 0}, "free", "allows"),
             ({"daily": 1}, "new", "asks for the price"),
-            ({"daily": 1, "allow_unpriced": True}, "new", "lets pass"),
+            ({"daily": 1, "allow_unpriced": True}, "new", "allows"),
             ({}, "m", "writes down"),
             ({"per_run": 1}, "m", "reserves"),
         ],
@@ -609,7 +609,7 @@ class TestSmallPrint:
             await budget(daily=1)(call, Inner())
 
     @pytest.mark.parametrize(
-        "field", [{"when_store_is_away": []}, {"prices": False}, {"prices": 0}, {"prices": ""}], ids=str
+        "field", [{"on_store_unavailable": []}, {"prices": False}, {"prices": 0}, {"prices": ""}], ids=str
     )
     def test_junk_is_refused_by_name(self, field):
         with pytest.raises(ConfigError, match=f"Budget.{next(iter(field))}"):

@@ -438,7 +438,7 @@ class TestWhatIsLeftAlone:
         await ask(client, **more)
         assert upstream.hits == 2
         assert cache.stats().bypassed == 2
-        assert [d.action for d in journals[0].decisions if d.policy == "Cache"] == ["passes by"]
+        assert [d.action for d in journals[0].decisions if d.policy == "Cache"] == ["skips"]
 
     @pytest.mark.parametrize(
         "more", [{"temperature": 0}, {"temperature": 0.0}, {"temperature": None}, {"store": False}, {}], ids=str
@@ -504,7 +504,7 @@ class TestWhatIsLeftAlone:
 
     async def test_without_a_predicate_temperatures_and_state_are_planned_too(self):
         decision = Cache().plan(make_call(pinned=True))
-        assert (decision.policy, decision.action) == ("Cache", "passes by")
+        assert (decision.policy, decision.action) == ("Cache", "skips")
 
 
 class TestWhoAnswered:

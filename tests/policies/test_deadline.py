@@ -175,7 +175,7 @@ async def test_giving_up_is_a_decision_that_observers_see():
     with FakeClock() as clock:
         call = make_call()
         await outcome(clock, Deadline(total=5)(call, Inner(hang)), 60)
-    assert [(d.policy, d.action) for d in call.journal.decisions] == [("Deadline", "gave up")]
+    assert [(d.policy, d.action) for d in call.journal.decisions] == [("Deadline", "gives up")]
 
 
 async def test_a_stream_that_ends_in_time_ends_well():

@@ -49,7 +49,7 @@ async def test_a_target_without_the_capability_is_passed_by_and_says_so():
     call = make_call(needs={"tools"})
     await Fallback(to=[Target("small", lacks={"tools"}), "big"])(call, inner)
     assert inner.targets == ["m", "big"]
-    assert [(d.action, d.reason) for d in call.journal.decisions][1] == ("passes by", "small: lacks tools")
+    assert [(d.action, d.reason) for d in call.journal.decisions][1] == ("skips", "small: lacks tools")
 
 
 async def test_a_target_that_lacks_what_nobody_needs_is_asked():

@@ -114,7 +114,7 @@ def test_junk_is_refused_by_name(fields, named):
 
 def test_the_scope_is_in_the_repr(tmp_path):
     assert repr(RateLimit(requests_per_minute=60)) == (
-        "RateLimit(requests_per_minute=60, key='target', scope='this process')"
+        "RateLimit(requests_per_minute=60, key='target', scope='this object')"
     )
     store = SQLiteStore(tmp_path / "state.db")
     assert f"scope='file {tmp_path}/state.db'" in repr(RateLimit(max_concurrent=1, store=store))

@@ -264,14 +264,14 @@ class TestWhatIsSaid:
         await chosen(policy, call)
         assert plan.targets == ("best",)
         assert plan.decisions[0].reason == decision(call).reason
-        assert plan.decisions[0].action == "would choose"
+        assert plan.decisions[0].action == "chooses"
         assert plan.as_dict()["steps"][0]["decision"]["data"]["candidates"]
 
     def test_explain_says_who_is_left_alone_and_who_is_refused(self):
         assert route().plan(talk(EASY, pinned=True)).action == "passes on"
         refusing = route([Target("best", lacks={"vision"})])
         seeing = talk(EASY, needs=frozenset({"vision"}))
-        assert refusing.plan(seeing).action == "would refuse"
+        assert refusing.plan(seeing).action == "refuses"
         assert plan_of(Stack(refusing), seeing).legs == ()
 
 

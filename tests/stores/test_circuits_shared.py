@@ -131,7 +131,7 @@ async def test_it_is_opened_and_closed_by_hand_for_all(store):
         refused = await fails(other, Wire(), CircuitOpen, home=HOME)
         assert "maintenance; refused until it is closed by hand" in str(refused)
         assert other.state("m").held
-        assert other.plan(make_call(home=HOME)).action == "would refuse"
+        assert other.plan(make_call(home=HOME)).action == "refuses"
         await one.close("m", at=HOME)
         await passes(other, Wire(), home=HOME)
         assert other.state("m").state == "closed"
@@ -173,7 +173,7 @@ async def test_what_was_last_seen_is_told_as_time_has_changed_it(store):
         assert breaker.state("m").retry_after == 20
         clock.advance(20)
         assert (breaker.state("m").state, breaker.state("m").retry_after) == ("half_open", 0)
-        assert breaker.plan(make_call(home=HOME)).action == "would probe"
+        assert breaker.plan(make_call(home=HOME)).action == "probes"
 
 
 async def test_changes_are_told_where_they_are_brought_about(store):

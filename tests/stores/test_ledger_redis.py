@@ -92,7 +92,7 @@ async def test_while_redis_is_away_nothing_is_paid_and_then_it_goes_on(own_redis
     caplog.set_level(logging.INFO, "hanzo_agents")
     store = opened(own_redis)
     closed = Budget(daily=1, store=store, prices=PRICES)
-    open_ = Budget(daily=1, store=store, prices=PRICES, name="open", when_store_is_away="allow")
+    open_ = Budget(daily=1, store=store, prices=PRICES, name="open", on_store_unavailable="allow")
     if how != "never there":
         await eventually(lambda: closed(asks(), Inner()))
     away, back = {
@@ -111,7 +111,7 @@ async def test_while_redis_is_away_nothing_is_paid_and_then_it_goes_on(own_redis
     assert not inner.calls
     await closed(asks("free"), inner)
     await open_(call := asks(), inner)
-    assert [decision.action for decision in call.journal.decisions] == ["lets pass"]
+    assert [decision.action for decision in call.journal.decisions] == ["allows"]
     assert len(inner.calls) == 2
     assert caplog.text.count("the budget's ledger is away") == 2  # once an outage and budget
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from hanzo_agents._kernel.clock import Duration, current_clock, required_seconds, seconds, seconds_of
+from hanzo_agents._kernel.fields import check_count, check_function, check_store, share_of
 from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import ConfigError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Breaker"]
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Breaker:
     """Refuse calls to a target that keeps failing.
 
@@ -46,10 +46,10 @@ class Breaker:
         timeout: seconds that a circuit stays open; always the same. 60 is resilience4j's default.
         half_open_requests: probes.
         failure_rate: share of failures, above 0 and up to 1; None looks at no rate.
-        minimum_calls: calls in the window without which there is no rate.
+        min_calls: calls in the window without which there is no rate.
         window: seconds.
         lease: seconds a probe may take before its place is given to another, as its caller may be dead.
-        longest_rest: a target that asks in Retry-After (429, 5xx) for more than `timeout` is given it, up to so
+        max_retry_after: a target that asks in Retry-After (429, 5xx) for more than `timeout` is given it, up to so
             many seconds, without a look at failures. 0 never does.
         on: which errors count against the target. Other 4xx than 408, wrong keys, refusals of our policies and
             cancellations do not; a cancellation at the deadline is a timeout.
@@ -66,38 +66,39 @@ class Breaker:
     timeout: Duration = 60.0
     half_open_requests: int = 1
     failure_rate: float | None = None
-    minimum_calls: int = 20
+    min_calls: int = 20
     window: Duration = 60.0
     lease: Duration = 60.0
-    longest_rest: Duration = 3600.0
+    max_retry_after: Duration = 3600.0
     on: Predicate = unhealthy
     store: Store | None = None
     on_change: Callable[[CircuitChange], object] | None = None
-    _board: Board = field(init=False, compare=False)
+    _board: Board = field(init=False)
 
     def __post_init__(self) -> None:
         """Check the fields; ConfigError names the one that is wrong."""
-        for name in ("failure_threshold", "half_open_requests", "minimum_calls"):
-            _check_count(name, getattr(self, name), optional=name == "failure_threshold")
-        for name in ("timeout", "window", "lease", "longest_rest"):
+        if self.failure_threshold is not None:
+            check_count("Breaker.failure_threshold", self.failure_threshold)
+        for name in ("half_open_requests", "min_calls"):
+            check_count(f"Breaker.{name}", getattr(self, name))
+        for name in ("timeout", "window", "lease", "max_retry_after"):
             checked = required_seconds(f"Breaker.{name}", getattr(self, name))
-            if name != "longest_rest":
+            if name != "max_retry_after":
                 seconds(f"Breaker.{name}", checked, zero=False)
             object.__setattr__(self, name, checked)
-        _check_rate(self.failure_rate)
+        if self.failure_rate is not None:
+            share_of("Breaker.failure_rate", self.failure_rate)
         if self.failure_threshold is None and self.failure_rate is None:
             raise ConfigError("Breaker: expected a failure_threshold or a failure_rate, got neither")
-        for name in ("on", "on_change"):
-            value = getattr(self, name)
-            if not callable(value) and (name == "on" or value is not None):
-                raise ConfigError(f"Breaker.{name}: expected a callable, got {type(value).__name__}")
-        if self.store is not None and not all(hasattr(self.store, name) for name in ("circuits", "scope")):
-            raise ConfigError(f"Breaker.store: expected a store or None, got {type(self.store).__name__}")
+        check_function("Breaker.on", self.on)
+        if self.on_change is not None:
+            check_function("Breaker.on_change", self.on_change)
+        check_store("Breaker.store", self.store, "circuits")
         object.__setattr__(self, "_board", Board(self.store, self._rules(), self.on_change))
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send, unless the target's circuit is open."""
-        passage = Passage(self._board, call, self.on, seconds_of(self.longest_rest))
+        passage = Passage(self._board, call, self.on, seconds_of(self.max_retry_after))
         looking = passage.at_the_door()
         if looking is not None:
             await looking
@@ -114,10 +115,10 @@ class Breaker:
         view = self._board.planned(call)
         data = {"state": view.state, "failures": view.failures, "retry_after": view.retry_after}
         if not view.admits:
-            return Decision("Breaker", "would refuse", str(refusal(str(call.target), view)), data)
+            return Decision("Breaker", "refuses", str(refusal(str(call.target), view)), data)
         if view.state == "closed":
             return Decision("Breaker", "passes on", f"the circuit of {call.target} is closed", data)
-        return Decision("Breaker", "would probe", view.reason, data)
+        return Decision("Breaker", "probes", view.reason, data)
 
     def state(self, target: str | Target, *, at: str | None = None) -> CircuitView:
         """A target's circuit, as this process knows it: with a shared store, as a call last found it.
@@ -187,7 +188,7 @@ class Breaker:
 
     def _rules(self) -> Rules:
         return Rules(
-            self.failure_threshold, self.failure_rate, self.minimum_calls, seconds_of(self.window),
+            self.failure_threshold, self.failure_rate, self.min_calls, seconds_of(self.window),
             seconds_of(self.timeout), self.half_open_requests, seconds_of(self.lease),
         )  # fmt: skip
 
@@ -198,16 +199,3 @@ class Breaker:
             f"half_open_requests={self.half_open_requests}{rate}, "
             f"scope={'this object' if self.store is None else self.store.scope!r})"
         )
-
-
-def _check_count(name: str, value: object, *, optional: bool) -> None:
-    if (optional and value is None) or (type(value) is int and value >= 1):
-        return
-    raise ConfigError(f"Breaker.{name}: expected an integer >= 1{' or None' if optional else ''}, got {value!r}")
-
-
-def _check_rate(value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1 or math.isnan(value):
-        raise ConfigError(f"Breaker.failure_rate: expected a share above 0 and up to 1, or None, got {value!r}")

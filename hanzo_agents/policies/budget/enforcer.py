@@ -127,7 +127,7 @@ class Enforcer:
             try:
                 reservation = await self._opened(aimed, accounts, shrink=shrink)
             except (BudgetExceeded, Unaccountable) as error:
-                call.note("Budget", "passes by", str(error))
+                call.note("Budget", "skips", str(error))
                 continue
             how = "a smaller answer" if aimed is call else f"{aimed.target}"
             call.note("Budget", "makes do", f"{how}: {refusal}")
@@ -250,17 +250,17 @@ class Enforcer:
                 call.note("Budget", "refuses", f"the ledger is away: {error}")
                 raise Unaccountable(
                     f"the budget's ledger is away, so nobody knows what is left ({error}); "
-                    'when_store_is_away="allow" would let the call pass',
+                    'on_store_unavailable="allow" would let the call pass',
                     code="store_unavailable",
                 ) from error
-            call.note("Budget", "lets pass", f"the ledger is away: {error}")
+            call.note("Budget", "allows", f"the ledger is away: {error}")
             return None
 
     def _check_unpriced(self, call: Call, what: str, *, limited: bool) -> None:
         if not limited:
             return
         if self.terms.allow_unpriced:
-            call.note("Budget", "lets pass", f"nobody knows what {what} costs")
+            call.note("Budget", "allows", f"nobody knows what {what} costs")
             return
         raise Unaccountable(
             f"nobody knows what {what} costs, and a budget is set; give its price in Budget(prices={{...}}), "

@@ -29,7 +29,7 @@ def planned(enforcer: Enforcer, call: Call) -> Decision:
     if not limits:
         return Decision("Budget", "writes down", "what the call costs; there is no limit", _data(most))
     if not most.amount:
-        return Decision("Budget", "lets pass", f"{call.target} is free", _data(most))
+        return Decision("Budget", "allows", f"{call.target} is free", _data(most))
     tightest = min((left for left in limits.values() if left is not None), default=most.amount)
     if most.amount > tightest and not call.extra and call.view.max_output is None:
         # A call that names no limit of its own is sent with a smaller one.
@@ -51,7 +51,7 @@ def _data(most: Quote) -> dict[str, object]:
 
 def _unpriced(enforcer: Enforcer, call: Call, *, limited: bool) -> Decision:
     if not limited or enforcer.terms.allow_unpriced:
-        return Decision("Budget", "lets pass", f"nobody knows yet what {call.target} costs")
+        return Decision("Budget", "allows", f"nobody knows yet what {call.target} costs")
     return Decision("Budget", "asks for the price", f"nobody knows yet what {call.target} costs; else refuses")
 
 

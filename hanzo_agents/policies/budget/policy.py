@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from hanzo_agents._kernel.fields import check_count, check_flag, check_store
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import ConfigError
@@ -60,7 +61,7 @@ class Budget:
             asked for, of this target and those that follow; a model's name or a `Target` is asked instead.
         max_output: tokens of the largest answer to a call that names no limit of its own.
         alerts: whom to tell when a day's or month's spend passes a share of its limit.
-        when_store_is_away: "refuse" paid calls, or "allow" them; spend is booked when the store is back.
+        on_store_unavailable: "refuse" paid calls, or "allow" them; spend is booked when the store is back.
 
     Raises:
         ConfigError: a field is wrong; or, from a call, nothing tells which run it belongs to.
@@ -82,7 +83,7 @@ class Budget:
     on_shortage: Sequence[str | Target] = ()
     max_output: int = 4096
     alerts: BudgetAlerts | None = None
-    when_store_is_away: Literal["refuse", "allow"] = "refuse"
+    on_store_unavailable: Literal["refuse", "allow"] = "refuse"
     _enforcer: Enforcer = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -107,7 +108,7 @@ class Budget:
             allow_unpriced=self.allow_unpriced,
             ladder=ladder,
             max_output=self.max_output,
-            refuse_when_away=self.when_store_is_away == "refuse",
+            refuse_when_away=self.on_store_unavailable == "refuse",
         )
         by_window = {kind: limits[kind] for kind in ("daily", "monthly")}
         thresholds = None if self.alerts is None else Thresholds(self.alerts, self.name)
@@ -117,17 +118,12 @@ class Budget:
     def _check(self) -> None:
         if not isinstance(self.name, str) or not self.name:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"Budget.name: expected a name, got {self.name!r}")
-        if self.store is not None and not callable(getattr(getattr(self.store, "ledger", None), "reserve", None)):
+        check_store("Budget.store", self.store, "ledger")
+        check_count("Budget.max_output", self.max_output)
+        check_flag("Budget.allow_unpriced", self.allow_unpriced)
+        if self.on_store_unavailable not in ("refuse", "allow"):
             raise ConfigError(
-                f"Budget.store: expected a MemoryStore, SQLiteStore or RedisStore, got {type(self.store).__name__}"
-            )
-        if type(self.max_output) is not int or self.max_output < 1:
-            raise ConfigError(f"Budget.max_output: expected tokens > 0, got {self.max_output!r}")
-        if not isinstance(self.allow_unpriced, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"Budget.allow_unpriced: expected True or False, got {self.allow_unpriced!r}")
-        if self.when_store_is_away not in ("refuse", "allow"):
-            raise ConfigError(
-                f'Budget.when_store_is_away: expected "refuse" or "allow", got {self.when_store_is_away!r}'
+                f'Budget.on_store_unavailable: expected "refuse" or "allow", got {self.on_store_unavailable!r}'
             )
         if self.alerts is None:
             return

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call, Send
     from hanzo_agents._kernel.reply import Reply
 
-__all__ = ["Run", "run_budget"]
+__all__ = ["Run", "charged_to", "run_budget"]
 
 
 @contextmanager
@@ -46,8 +46,15 @@ def run_budget(limit: Amount | None = None) -> Generator[Run]:
         Unaccountable: from a call to a model whose price nobody knows, when there is a limit.
     """
     run = Run(None if limit is None else checked("run_budget", limit))
-    with track() as run.journals, entered(run), around_sends(_KEEPER):
+    with track() as run.journals, charged_to(run):
         yield run
+
+
+@contextmanager
+def charged_to(run: Run) -> Generator[None]:
+    """Charge the calls of a block to a run that outlives it; it learns what they cost, and keeps no journals."""
+    with entered(run), around_sends(_KEEPER):
+        yield
 
 
 class _Keeper:

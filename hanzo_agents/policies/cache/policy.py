@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hanzo_agents._kernel.canonical import joined
 from hanzo_agents._kernel.clock import Duration, required_seconds, seconds, seconds_of
+from hanzo_agents._kernel.fields import check_count, check_flag, check_function, check_store
 from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import ConfigError
@@ -81,13 +82,13 @@ class Cache:
         seconds("Cache.ttl", self.ttl, zero=False)
         self._check_kinds()
         store = MemoryStore() if self.store is None else self.store
-        if isinstance(store, type) or not hasattr(store, "entries"):
-            raise ConfigError(f"Cache.store: expected a store, got {store!r}")
+        check_store("Cache.store", self.store, "entries")
         for name in ("max_entries", "max_bytes"):
             value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < 1):
-                raise ConfigError(f"Cache.{name}: expected an integer >= 1, got {value!r}")
-            if value is not None and not store.entries.bounded:
+            if value is None:
+                continue
+            check_count(f"Cache.{name}", value)
+            if not store.entries.bounded:
                 raise ConfigError(f"Cache.{name}: {store.scope} is bounded by its own maxmemory; leave it out")
         bounds = Bounds(self.max_entries or MOST_ENTRIES, self.max_bytes or MOST_BYTES)
         object.__setattr__(self, "store", store)
@@ -102,10 +103,9 @@ class Cache:
 
     def _check_kinds(self) -> None:
         for name in ("tool_calls", "substitutes"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"Cache.{name}: expected True or False, got {getattr(self, name)!r}")
-        if self.when is not None and not callable(self.when):
-            raise ConfigError(f"Cache.when: expected a function of a call, got {type(self.when).__name__}")
+            check_flag(f"Cache.{name}", getattr(self, name))
+        if self.when is not None:
+            check_function("Cache.when", self.when)
         if self.tenant is not None and not callable(self.tenant):
             _checked_tenant(self.tenant)
         most = self.max_temperature
@@ -117,7 +117,7 @@ class Cache:
         key, question = self._key(call)
         if key is None:
             self._shelf.count("bypassed")
-            call.note("Cache", "passes by", question.obstacle or "")
+            call.note("Cache", "skips", question.obstacle or "")
             return await send(call)
         return await Lookup(call, Entry(self._shelf, key, question.secret, call)).answer(send)
 
@@ -125,7 +125,7 @@ class Cache:
         """Whether the call would be looked up. Looks into no store."""
         key, question = self._key(call)
         if key is None:
-            return Decision("Cache", "passes by", question.obstacle or "")
+            return Decision("Cache", "skips", question.obstacle or "")
         scope = self.store.scope if self.store is not None else ""
         return Decision("Cache", "looks", f"for an answer to the same question in {scope}", {"scope": scope})
 

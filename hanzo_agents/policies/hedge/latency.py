@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left, insort
 from collections import deque
 from typing import TYPE_CHECKING
 
+from hanzo_agents._kernel.fields import check_count
 from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.errors import ConfigError
 
@@ -15,12 +17,14 @@ if TYPE_CHECKING:
 
     from hanzo_agents._kernel.call import Call
 
-__all__ = ["Latencies", "latency_key"]
+__all__ = ["Latencies", "latency_key", "percentile_of"]
 
 WINDOW = 200
 """Observations of a target that count: enough for a p99, few enough to follow a change within minutes."""
 
 MOST_TARGETS = 256
+
+_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)", re.ASCII)
 
 
 class Latencies:
@@ -36,8 +40,7 @@ class Latencies:
     __slots__ = ("_targets", "_turns", "window")
 
     def __init__(self, window: int = WINDOW) -> None:
-        if type(window) is not int or window < 1:
-            raise ConfigError(f"Latencies.window: expected an integer >= 1, got {window!r}")
+        check_count("Latencies.window", window)
         self.window = window
         self._targets: dict[Hashable, tuple[deque[float], list[float]]] = {}
         self._turns = Turns()
@@ -84,3 +87,18 @@ def latency_key(call: Call) -> Hashable:
     model = target.model
     # A model object is known by its identity: it need not be hashable.
     return (model if isinstance(model, str) else id(model), target.base_url or call.home, call.view.operation)
+
+
+def percentile_of(after: object) -> float | None:
+    """The share of observations that a percentile's name means, 0.95 of "p95"; None for a duration.
+
+    Raises:
+        ConfigError: a string that is no percentile.
+    """
+    if not isinstance(after, str):
+        return None
+    found = _PERCENTILE.fullmatch(after)
+    share = float(found[1]) / 100 if found else 0.0
+    if not share:
+        raise ConfigError(f'Hedge.after: expected seconds or a percentile such as "p95", got {after!r}')
+    return share

@@ -9,13 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from hanzo_agents._kernel.clock import Duration, required_seconds, seconds, seconds_of
+from hanzo_agents._kernel.fields import check_count, share_of, targets_of
 from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import ConfigError, Refused
 from hanzo_agents.policies.hedge.allowance import Allowance
-from hanzo_agents.policies.hedge.fields import same_target, share_of, targets_of
-from hanzo_agents.policies.hedge.latency import Latencies, latency_key
+from hanzo_agents.policies.hedge.latency import Latencies, latency_key, percentile_of
 from hanzo_agents.policies.hedge.race import Race
 from hanzo_agents.policies.hedge.spend import Spend, Ticket, book_lost, expected, likewise, spent
 
@@ -35,7 +35,7 @@ REFUSED_FOR = 1.0
 MOST_REFUSALS = 256
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Hedge:
     """Ask a second target when the first is slow, and take whichever is accepted first.
 
@@ -75,19 +75,17 @@ class Hedge:
     def __post_init__(self) -> None:
         """Check the fields; ConfigError names the one that is wrong."""
         put = object.__setattr__
-        put(self, "_share", share_of(self.after))
+        put(self, "_share", percentile_of(self.after))
         if self._share is None:
             put(self, "after", required_seconds("Hedge.after", self.after))  # type: ignore[arg-type]
-        put(self, "to", targets_of(self.to))
-        share = self.max_extra_spend
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"Hedge.max_extra_spend: expected a share above 0 and up to 1, got {share!r}")
-        if type(self.min_samples) is not int or self.min_samples < 1:
-            raise ConfigError(f"Hedge.min_samples: expected an integer >= 1, got {self.min_samples!r}")
+        if self.to is not None:
+            put(self, "to", targets_of("Hedge.to", self.to))
+        share = share_of("Hedge.max_extra_spend", self.max_extra_spend)
+        check_count("Hedge.min_samples", self.min_samples)
         put(self, "initial", seconds("Hedge.initial", self.initial))
         if not isinstance(self.latencies, Latencies):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"Hedge.latencies: expected a Latencies, got {type(self.latencies).__name__}")
-        put(self, "allowance", Allowance(float(share)))
+        put(self, "allowance", Allowance(share))
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send, and send a second leg when the first is slow."""
@@ -124,7 +122,7 @@ class Hedge:
             return Decision("Hedge", "passes on", second, {"after": delay})
         why = f"{second.target}, when {call.target} is not heard of in {delay:.3g} s"
         data = {"after": delay, "to": str(second.target)}
-        return Decision("Hedge", "would ask a second target", why, data)
+        return Decision("Hedge", "asks a second target", why, data)
 
     def onward(self, call: Call) -> list[Call]:
         """The legs that may be sent, the first one first."""
@@ -159,7 +157,7 @@ class Hedge:
         passed_by = "the only target is the call's own"
         for target in self.to or (call.target,):
             assert isinstance(target, Target)
-            if self.to and same_target(target, call.target):
+            if self.to and target.identity == call.target.identity:
                 continue
             if missing := call.view.needs & target.lacks:
                 passed_by = f"{target} lacks {', '.join(sorted(missing))}"

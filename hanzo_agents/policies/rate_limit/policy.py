@@ -198,7 +198,7 @@ class RateLimit:
     @property
     def scope(self) -> str:
         """How far the limit reaches."""
-        return "this process" if self.store is None else self.store.scope
+        return "this object" if self.store is None else self.store.scope
 
     def _meant(self, target: str | Target) -> str:
         if isinstance(target, Target) and (target.base_url is not None or target.foreign):

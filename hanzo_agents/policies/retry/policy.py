@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from hanzo_agents._kernel.clock import Duration, required_seconds, seconds_of
+from hanzo_agents._kernel.fields import check_count, check_function
 from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.verdict import final, is_final, tick
@@ -55,16 +56,13 @@ class Retry:
 
     def __post_init__(self) -> None:
         """Check the fields; ConfigError names the one that is wrong."""
-        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"Retry.attempts: expected an integer >= 1, got {self.attempts!r}")
+        check_count("Retry.attempts", self.attempts)
         for name in ("base_delay", "max_delay", "max_retry_after"):
             object.__setattr__(self, name, required_seconds(f"Retry.{name}", getattr(self, name)))
         if self.budget is not None and not isinstance(self.budget, RetryBudget):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"Retry.budget: expected a RetryBudget or None, got {type(self.budget).__name__}")
-        if not callable(self.jitter):
-            raise ConfigError(f"Retry.jitter: expected a callable, got {type(self.jitter).__name__}")
-        if not callable(self.on):
-            raise ConfigError(f"Retry.on: expected a predicate on exceptions, got {type(self.on).__name__}")
+        check_function("Retry.jitter", self.jitter)
+        check_function("Retry.on", self.on)
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send, and send again while that makes sense."""
@@ -101,7 +99,7 @@ class Retry:
         if self.budget is not None:
             data["budget"] = self.budget.tokens
             why += f"; {self.budget.tokens:g} of {self.budget.capacity:g} retries left"
-        return Decision("Retry", "would try again", why, data)
+        return Decision("Retry", "tries again", why, data)
 
     def _delay(self, call: Call, error: Exception) -> float | None:
         """Seconds to wait before the next attempt, None to let the error go."""

@@ -115,7 +115,7 @@ class ModelView:
     def with_max_output(self, tokens: int) -> ModelView:
         settings = self.model_settings
         args, body = (_bounded(extra, tokens) for extra in (settings.extra_args, settings.extra_body))
-        most = bounded(settings.max_tokens, tokens)
+        most = bounded(settings.max_tokens, tokens, "max_tokens")
         return replace(self, model_settings=replace(settings, max_tokens=most, extra_args=args, extra_body=body))
 
     def tool_call_ids(self) -> set[str]:
@@ -152,4 +152,4 @@ class ModelView:
 def _bounded(extra: Any, tokens: int) -> Any:
     """The same attachment with no larger an answer."""
     given = {name: limit for name in _LIMITS if (limit := as_dict(extra).get(name)) is not None}
-    return {**extra, **{name: bounded(limit, tokens) for name, limit in given.items()}} if given else extra
+    return {**extra, **{name: bounded(limit, tokens, name) for name, limit in given.items()}} if given else extra

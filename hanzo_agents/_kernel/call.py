@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -135,6 +135,14 @@ class Call:
     codec: Codec | None = field(default=None, repr=False)
     prices: Prices = field(default=NO_PRICES, repr=False)
     clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
+
+    @property
+    def priced_target(self) -> Target:
+        """The target as prices know it: one that keeps the caller's model, with that model's name."""
+        target = self.target
+        if target.model is None and (model := getattr(self.view, "model", None)):
+            return replace(target, model=model)
+        return target
 
     def aimed_at(self, target: Target, *, spare: bool = False) -> Call:
         """The same call to another target, its attempts counted afresh.

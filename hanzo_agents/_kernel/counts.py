@@ -6,6 +6,8 @@ import json
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from hanzo_agents.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -47,10 +49,27 @@ def ceiling(limits: Iterable[object]) -> int | None:
     return largest
 
 
-def bounded(given: object, tokens: int) -> int:
-    """The smaller of a limit that was given and `tokens`."""
+def bounded(given: object, tokens: int, field: str) -> int:
+    """The smaller of a limit that was given and `tokens`.
+
+    Raises:
+        ConfigError: it is no number, so that nobody knows what a server would make of it.
+    """
     count = count_of(given)
+    if count is None and given is not None and not _is_number(given):
+        raise ConfigError(f"{field}: expected a number of tokens, got {given!r}")
     return tokens if count is None else min(count, tokens)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return (
+            not isinstance(value, bool)
+            and isinstance(value, int | float | str)
+            and Decimal(str(value).strip()) < 1
+        )
+    except InvalidOperation:  # also of NaN, which is not to be compared
+        return False
 
 
 def json_size(value: Any) -> int:

@@ -223,7 +223,7 @@ class _Fold:
 
 
 def _leg(call: Call, depth: int, refused: str | None) -> PlannedLeg:
-    pricing = call.prices.known(call.target)
+    pricing = call.prices.known(call.priced_target)
     tokens_in = estimate_tokens(call.view.text)
     limit = call.view.max_output
     if limit is None and pricing is not None:

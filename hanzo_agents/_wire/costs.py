@@ -44,10 +44,8 @@ def _pricing(call: Call, answered: str | None, group: str | None) -> Pricing | N
     A router that fell back by itself names another group than was asked for, and that one's prices hold. Where
     the target's own are unknown (an alias), the name under which the model answered may be a known one.
     """
-    target = call.target
-    asked = target.name or getattr(call.view, "model", None) or ""
-    if target.model is None and asked:
-        target = replace(target, model=asked)
+    target = call.priced_target
+    asked = target.name
     if group and group != asked:
         return call.prices.known(replace(target, model=group, label=None))
     pricing = call.prices.known(target)

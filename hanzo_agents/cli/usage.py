@@ -113,7 +113,7 @@ def _open(where: str | None, prefix: str) -> SQLiteStore | RedisStore:
     from hanzo_agents.stores import SQLiteStore
     from hanzo_agents.stores.state_dir import state_dir
 
-    path = state_dir() / "ledger.db" if where is None else Path(where).expanduser()
+    path = state_dir() / "state.db" if where is None else Path(where).expanduser()
     if not path.exists():
         raise Problem(NO_FILE.format(path=path))
     _check(path)

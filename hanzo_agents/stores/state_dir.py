@@ -41,7 +41,7 @@ def state_dir() -> Path:
 
 def default_store() -> SQLiteStore:
     """The store in the state folder: one for all who ask in this process."""
-    path = state_dir() / "ledger.db"
+    path = state_dir() / "state.db"
     with _lock:
         store = _stores.get(path)
         if store is None:

@@ -110,7 +110,7 @@ def test_the_days_that_are_asked_for(run, ledger):
 
 def test_days_ago(run, tmp_path, monkeypatch):
     monkeypatch.setenv("HANZO_STATE_DIR", str(tmp_path))
-    store = SQLiteStore(tmp_path / "ledger.db")
+    store = SQLiteStore(tmp_path / "state.db")
     today = date.today()  # noqa: DTZ011 - the command goes by this machine's day
     days = [today - timedelta(days=ago) for ago in (-1, 0, 6, 7, 8, 31)]
     fill(store, *((1, Facts(day.isoformat(), "m")) for day in days))
@@ -292,7 +292,7 @@ def test_no_ledger_yet(run, tmp_path, monkeypatch):
     monkeypatch.setenv("HANZO_STATE_DIR", str(tmp_path / "state"))
     result = run("usage")
     assert result.exit_code == 1
-    assert f"there is no ledger at {tmp_path}/state/ledger.db" in result.stderr
+    assert f"there is no ledger at {tmp_path}/state/state.db" in result.stderr
     assert "--store PATH" in result.stderr
     assert not (tmp_path / "state").exists(), "looking makes nothing"
 

@@ -1,6 +1,7 @@
 """Limits as the least strict of servers reads them, and sums of money that nothing rounds."""
 
 import decimal
+import math
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from hanzo_agents._kernel.counts import bounded, ceiling, count_of, json_size
 from hanzo_agents._kernel.journal import Attempt, Cost, Journal
 from hanzo_agents._kernel.money import added
+from hanzo_agents.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -35,10 +37,16 @@ def test_of_several_limits_the_largest_bounds_and_none_where_one_is_no_bound(lim
 
 
 @pytest.mark.parametrize(
-    ("given", "bound"), [(10, 10), ("10", 10), (500, 100), (-1, 100), (None, 100), ("x", 100)]
+    ("given", "bound"), [(10, 10), ("10", 10), (500, 100), (-1, 100), (None, 100), ("0", 100)]
 )
 def test_a_limit_is_only_ever_made_smaller(given, bound):
-    assert bounded(given, 100) == bound
+    assert bounded(given, 100, "max_tokens") == bound
+
+
+@pytest.mark.parametrize("given", ["x", [], True, {}, math.nan, "NaN"])
+def test_a_limit_that_is_no_number_is_refused_by_name(given):
+    with pytest.raises(ConfigError, match=r"^max_tokens: expected a number of tokens, got "):
+        bounded(given, 100, "max_tokens")
 
 
 def test_the_size_of_what_is_sent_is_that_of_its_json():

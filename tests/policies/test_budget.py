@@ -481,11 +481,11 @@ class TestConfiguration:
 
     def test_without_a_store_it_is_a_file_of_the_users(self, monkeypatch, tmp_path):
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
-        assert Budget(daily=1).store.path == tmp_path / "xdg" / "hanzo-agents" / "ledger.db"
+        assert Budget(daily=1).store.path == tmp_path / "xdg" / "hanzo-agents" / "state.db"
         monkeypatch.setenv("HANZO_STATE_DIR", str(tmp_path / "own"))
         first, second = Budget(daily=1), Budget(daily=2)
         assert first.store is second.store
-        assert str(tmp_path / "own" / "ledger.db") in repr(first)
+        assert str(tmp_path / "own" / "state.db") in repr(first)
         assert list(tmp_path.iterdir()) == []  # made when it is used
 
     async def test_two_of_one_name_share_and_others_do_not(self):

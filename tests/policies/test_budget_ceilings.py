@@ -15,7 +15,7 @@ from hanzo_agents._agents.view import ModelView
 from hanzo_agents._wire.dialects.chat import CHAT
 from hanzo_agents._wire.dialects.embeddings import EMBEDDINGS
 from hanzo_agents._wire.dialects.responses import RESPONSES
-from hanzo_agents.errors import BudgetExceeded
+from hanzo_agents.errors import BudgetExceeded, ConfigError
 from hanzo_agents.policies.budget.quote import quote, tokens_foretold, tokens_in
 
 PRICES = {"m": Price(input=1, output=10)}
@@ -34,12 +34,23 @@ async def sent(limits, **fields):
 
 
 class TestTheLimitOfTheAnswer:
-    @pytest.mark.parametrize("junk", [-1, -1_000_000, 0, "many", "-1", float("-5")])
+    @pytest.mark.parametrize("junk", [-1, -1_000_000, 0, "-1", float("-5")])
     async def test_what_is_no_limit_is_replaced_by_the_budgets_own(self, junk):
         body = await sent("0.1", max_tokens=junk)
         assert body["max_tokens"] == 4096
         both = await sent("0.1", max_tokens=junk, max_completion_tokens=10)
         assert (both["max_tokens"], both["max_completion_tokens"]) == (4096, 10)
+
+    @pytest.mark.parametrize("junk", ["many", [], {}])
+    async def test_what_is_no_number_is_refused_by_name_before_anything_is_sent(self, junk):
+        upstream = Upstream()
+        with pytest.raises(ConfigError, match=r"^max_tokens: expected a number of tokens, got "):
+            await client_of(upstream, daily="0.1").chat.completions.create(
+                model="m", messages=[HELLO], max_tokens=junk
+            )
+        with pytest.raises(ConfigError, match=r"^max_output_tokens: expected a number of tokens, got "):
+            await client_of(upstream, daily="0.1").responses.create(model="m", input="Hi", max_output_tokens=junk)
+        assert upstream.requests == []
 
     async def test_of_the_responses_api_too(self):
         upstream = Upstream(response())

@@ -117,7 +117,7 @@ class ChatView:
 
     def with_max_output(self, tokens: int) -> ChatView:
         if given := {name: limit for name in _LIMITS if (limit := self.body.get(name)) is not None}:
-            body = {**self.body, **{name: bounded(limit, tokens) for name, limit in given.items()}}
+            body = {**self.body, **{name: bounded(limit, tokens, name) for name, limit in given.items()}}
             return ChatView(body, dropped=self.dropped, _text=self._text)
         name = "max_tokens" if "max_tokens" in self.body else "max_completion_tokens"
         content = with_member(self.content, self.body, name, tokens)

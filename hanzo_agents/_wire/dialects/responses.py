@@ -111,7 +111,7 @@ class ResponsesView:
 
     def with_max_output(self, tokens: int) -> ResponsesView:
         content = with_member(self.content, self.body, "max_output_tokens", tokens)
-        tokens = bounded(self.body.get("max_output_tokens"), tokens)
+        tokens = bounded(self.body.get("max_output_tokens"), tokens, "max_output_tokens")
         return ResponsesView({**self.body, "max_output_tokens": tokens}, content)
 
     def tool_call_ids(self) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hanzo_agents.prices import Price
     from hanzo_agents.stores.ledger import Shortage
 
-__all__ = ["Enforcer", "Rung", "Terms", "as_priced", "covered"]
+__all__ = ["Enforcer", "Rung", "Terms", "covered"]
 
 Rung = Literal["shrink"] | Target
 """A step of the ladder."""
@@ -100,8 +100,8 @@ class Enforcer:
             reservation = await self._by_the_ladder(call, accounts, refusal)
         try:
             reply = await send(reservation.below())
-        except BaseException as error:
-            reservation.failed(error)
+        except BaseException:
+            reservation.failed()
             raise
         reply.on_settled(reservation.settled)
         return reply
@@ -140,7 +140,7 @@ class Enforcer:
         for rung in self.terms.ladder:
             if rung == "shrink":
                 shrink = True
-            elif call.pinned or call.single or call.view.needs & rung.lacks:
+            elif call.pinned or call.single or call.exact or call.view.needs & rung.lacks:
                 continue
             else:
                 aimed = call.aimed_at(rung)
@@ -163,7 +163,7 @@ class Enforcer:
         return reservation
 
     async def _price(self, call: Call, prices: Prices, *, ask: bool) -> Pricing | None:
-        target = as_priced(call)
+        target = call.priced_target
         # The router's own page comes before the public list, and tells the largest answer; it is asked seldom.
         return await prices.learn(target) if ask else prices.known(target)
 
@@ -284,11 +284,3 @@ def _free(path: str) -> bool:
 def covered(call: Call) -> bool:
     """Whether a budget further out pays for the call already."""
     return any(isinstance(record, Reservation) for record in call.records)
-
-
-def as_priced(call: Call) -> Target:
-    """The target; one that keeps the caller's model, with that model's name."""
-    target = call.target
-    if target.model is None and (model := getattr(call.view, "model", None)):
-        return replace(target, model=model)
-    return target

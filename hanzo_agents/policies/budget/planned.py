@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.journal import Decision
-from hanzo_agents.policies.budget.enforcer import as_priced
 from hanzo_agents.policies.budget.quote import Quote, affordable, dollars, tokens_foretold
 from hanzo_agents.policies.budget.runs import current_runs
 from hanzo_agents.prices import over
@@ -22,7 +21,7 @@ __all__ = ["planned"]
 def planned(enforcer: Enforcer, call: Call) -> Decision:
     """What would be reserved, and whether the accounts of this process could pay it."""
     limits = _limits(enforcer, call)
-    price = over(enforcer.terms.prices, call.prices).known(as_priced(call))
+    price = over(enforcer.terms.prices, call.prices).known(call.priced_target)
     if price is None:
         return _unpriced(enforcer, call, limited=bool(limits))
     most = enforcer.most(call, price)

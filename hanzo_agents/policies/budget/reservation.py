@@ -87,7 +87,7 @@ class Reservation(list[Attempt]):
         view = call.view if self.max_output is None else call.view.with_max_output(self.max_output)
         return call.but(view=view, records=(*call.records, self), prices=self.prices)
 
-    def failed(self, error: BaseException) -> None:
+    def failed(self) -> None:
         """Nothing was accepted: give back what was not sent, and count what may have been worked on."""
         if any(attempt.sent and not _refused(attempt) for attempt in self):
             self._end()

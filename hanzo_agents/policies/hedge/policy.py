@@ -135,6 +135,8 @@ class Hedge:
             return "the call leans on state at one provider"
         if call.single:
             return "the call is to be a single request"
+        if call.exact and self.to is not None:
+            return "this very target is to answer"
         if call.attempt > 1:
             return "the call is a retry"
         share = self._share

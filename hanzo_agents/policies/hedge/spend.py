@@ -71,7 +71,7 @@ def expected(call: Call, output: float | None) -> Spend:
     elif most is not None:
         output = min(output, most)
     tokens = estimate_tokens(call.view.text)
-    pricing = call.prices.known(call.target)
+    pricing = call.prices.known(call.priced_target)
     usd = None if pricing is None else float(pricing.cost(Usage(tokens, round(output), "estimated")))
     return Spend(tokens, output, usd)
 
@@ -88,7 +88,7 @@ def spent(call: Call, settled: Settled) -> Spend | None:
 
 def likewise(call: Call, usage: Usage) -> Spend:
     """What a leg took that did as much as another one."""
-    pricing = call.prices.known(call.target)
+    pricing = call.prices.known(call.priced_target)
     usd = None if pricing is None else float(pricing.cost(usage))
     return Spend(usage.input_tokens, usage.output_tokens, usd)
 
@@ -103,6 +103,6 @@ def book_lost(call: Call, record: Sequence[Attempt], spend: Spend) -> None:
             continue
         if attempt.usage is None:
             attempt.usage = Usage(round(spend.input), round(spend.output), "estimated")
-        pricing = call.prices.known(call.target)
+        pricing = call.prices.known(call.priced_target)
         if attempt.cost.amount is None and pricing is not None:
             attempt.cost = Cost(pricing.cost(attempt.usage), "estimated")

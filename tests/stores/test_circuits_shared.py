@@ -267,6 +267,19 @@ async def test_a_verdict_that_finds_the_store_gone_counts_for_this_process(own_r
     store.close()
 
 
+async def test_a_full_redis_still_opens_circuits(own_redis, caplog):
+    """Redis lets a script finish that began by letting go of something, however full it is."""
+    store = away(own_redis)
+    breaker = Breaker(failure_threshold=1, store=store)
+    with own_redis.client() as client:
+        client.config_set("maxmemory", 1)
+    await fails(breaker, Wire(BROKEN), openai.InternalServerError, home=HOME)
+    await until(lambda: "the circuit of m opens" in caplog.text)
+    assert "goes on with the state of this process" not in caplog.text
+    await fails(breaker, Wire(), CircuitOpen, home=HOME)
+    store.close()
+
+
 async def test_a_redis_that_may_only_be_read_is_away_when_something_must_be_written(own_redis):
     store = away(own_redis)
     breaker = Breaker(failure_threshold=1, store=store)

@@ -189,13 +189,14 @@ class TestRedis:
         own_redis.thaw()
         store.close()
 
-    async def test_read_only(self, own_redis, caplog):
+    @pytest.mark.parametrize(("setting", "value"), [("min-replicas-to-write", 1), ("maxmemory", 1)])
+    async def test_a_server_that_takes_no_writes(self, own_redis, caplog, setting, value):
         store = RedisStore(own_redis.url, timeout=5, retry_in=0)
         upstream, cache = Upstream(), Cache(store=store)
         client = upstream.client(policies=[cache])
         await ask(client)
         with own_redis.client() as redis:
-            redis.replicaof("127.0.0.1", "1")
+            redis.config_set(setting, value)
         for number in range(5):
             await client.chat.completions.create(messages=[{"role": "user", "content": str(number)}])
         assert upstream.hits == 6

@@ -87,7 +87,7 @@ async def test_forgotten_scripts_are_sent_again(own_redis):
     store.close()
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen", "read-only", "never there"])
+@pytest.mark.parametrize("how", ["killed", "frozen", "read-only", "full", "never there"])
 async def test_while_redis_is_away_nothing_is_paid_and_then_it_goes_on(own_redis, how, caplog):
     caplog.set_level(logging.INFO, "hanzo_agents")
     store = opened(own_redis)
@@ -99,7 +99,11 @@ async def test_while_redis_is_away_nothing_is_paid_and_then_it_goes_on(own_redis
         "killed": (own_redis.kill, own_redis.start),
         "never there": (own_redis.kill, own_redis.start),
         "frozen": (own_redis.freeze, own_redis.thaw),
-        "read-only": (lambda: configure(own_redis, 1), lambda: configure(own_redis, 0)),
+        "read-only": (
+            lambda: configure(own_redis, "min-replicas-to-write", 1),
+            lambda: configure(own_redis, "min-replicas-to-write", 0),
+        ),
+        "full": (lambda: configure(own_redis, "maxmemory", 1), lambda: configure(own_redis, "maxmemory", 0)),
     }[how]
     caplog.clear()
     away()
@@ -130,9 +134,9 @@ async def test_while_redis_is_away_nothing_is_paid_and_then_it_goes_on(own_redis
     store.close()
 
 
-def configure(server, replicas):
+def configure(server, name, value):
     with server.client() as client:
-        client.config_set("min-replicas-to-write", replicas)
+        client.config_set(name, value)
 
 
 async def test_a_limit_is_one_for_all_who_name_the_same_redis(redis_url):

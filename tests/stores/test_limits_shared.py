@@ -377,6 +377,19 @@ async def test_a_reply_that_was_lost_counts_once(redis_url):
     store.close()
 
 
+async def test_a_full_server_still_counts(own_redis):
+    """Redis lets a script finish that began by letting go of something, however full it is."""
+    with own_redis.client() as client:
+        client.config_set("maxmemory", 1)
+    store = RedisStore(own_redis.url, timeout=5)
+    limit = RateLimit(requests_per_minute=1, store=store)
+    await limit(call := make_call(), Inner())
+    assert call.journal.decisions == []
+    with pytest.raises(RateLimited):
+        await limit(make_call(deadline=SYSTEM_CLOCK.now() + 10), Inner())
+    store.close()
+
+
 async def test_a_replica_that_takes_no_writes_is_an_outage(own_redis):
     with own_redis.client() as client:
         client.replicaof("127.0.0.1", 1)

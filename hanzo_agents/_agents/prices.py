@@ -45,10 +45,8 @@ class ModelPrices:
         model = self._model_of(target)
         if isinstance(model, HanzoModel):
             return model.prices, self._target(str(model.model))
-        beneath = getattr(model, "prices", None)
-        if isinstance(beneath, ModelPrices):
-            return beneath, model.home  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
-        return PUBLIC, target
+        beneath: tuple[Prices, Target] | None = getattr(model, "priced", None)  # a model behind policies has it
+        return (PUBLIC, target) if beneath is None else beneath
 
     def _target(self, name: str) -> Target:
         target = self._named.get(name)

@@ -82,14 +82,18 @@ class Board:
         """
         target = Target.of(target)
         if at is not None and (not isinstance(at, str) or "://" not in at):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError("at: expected the base_url of a router, such as https://router.example/v1")
+            raise ConfigError("Breaker: at: expected the base_url of a router, such as https://router.example/v1")
         if at is not None or target.base_url is not None or target.foreign:
             return target_key(target, at or ""), False
         homes = {endpoint_of(home) for home in self._homes}
         if len(homes) > 1:
-            raise ConfigError(f"at: calls to {target} go to {', '.join(sorted(homes))}; say which one is meant")
+            raise ConfigError(
+                f"Breaker: at: calls to {target} go to {', '.join(sorted(homes))}; say which one is meant"
+            )
         if not homes and self.shared is not None:
-            raise ConfigError(f"at: no call has told yet where {target} is; give the base_url of its router")
+            raise ConfigError(
+                f"Breaker: at: no call has told yet where {target} is; give the base_url of its router"
+            )
         return target_key(target, next(iter(homes), "")), not homes
 
     def circuits(self, *, waiting: bool) -> Circuits:

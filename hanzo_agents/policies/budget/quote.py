@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.call import View
     from hanzo_agents._kernel.price import Pricing
 
-__all__ = ["BYTES_PER_TOKEN", "LEAST_OUTPUT", "Quote", "dollars", "quote", "tokens_foretold", "tokens_in"]
+__all__ = ["FEWEST_BYTES_PER_TOKEN", "LEAST_OUTPUT", "Quote", "dollars", "quote", "tokens_foretold", "tokens_in"]
 
-BYTES_PER_TOKEN = 3
+FEWEST_BYTES_PER_TOKEN = 3
 """Of the request, as JSON. English prose has 4 and more, code and JSON about 3, Chinese, Japanese and Korean 2 to
 3; only digits and base64 have fewer. So a reservation is seldom too small, and the truth replaces it. What marks
 where a message begins and who speaks, 3 or 4 tokens with most models, is paid by the 27 bytes for it in JSON."""
@@ -60,12 +60,12 @@ def tokens_in(view: View) -> int:
     for message in view.messages:
         media.look(message)
     shown = max(view.size - media.size, 0)
-    return -(-shown // BYTES_PER_TOKEN) + view.given_tokens + media.tokens
+    return -(-shown // FEWEST_BYTES_PER_TOKEN) + view.given_tokens + media.tokens
 
 
 def tokens_foretold(view: View) -> int:
     """Tokens of a predicted answer: those that do not come true are billed as output, whatever its limit."""
-    return -(-view.foretold // BYTES_PER_TOKEN)
+    return -(-view.foretold // FEWEST_BYTES_PER_TOKEN)
 
 
 def quote(price: Pricing, tokens_in: int, tokens_out: int, choices: int = 1, foretold: int = 0) -> Quote:
@@ -151,7 +151,7 @@ class _Media:
 
     def _file(self, part: dict[str, Any]) -> None:
         # Its text is in its bytes, packed or not, and they count as text; of one named by its id nothing is known.
-        self.tokens += max(PER_MEDIUM - json_size(part) // BYTES_PER_TOKEN, 0)
+        self.tokens += max(PER_MEDIUM - json_size(part) // FEWEST_BYTES_PER_TOKEN, 0)
 
 
 _FILES = frozenset({"file", "input_file"})

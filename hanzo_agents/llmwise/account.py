@@ -1,0 +1,191 @@
+"""Conversations, history, credits, usage, keys and memory: functions from arguments to a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hanzo_agents.llmwise.request import Request, delete, get, patch, path_part, post, put
+
+if TYPE_CHECKING:
+    from hanzo_agents.llmwise.shapes import JsonDict
+
+__all__ = [
+    "conversations",
+    "create_conversation",
+    "credits_balance",
+    "credits_confirm_checkout",
+    "credits_packs",
+    "credits_purchase",
+    "credits_transactions",
+    "credits_update_auto_topup",
+    "credits_wallet",
+    "delete_conversation",
+    "generate_api_key",
+    "get_conversation",
+    "get_history_detail",
+    "history",
+    "keys_info",
+    "memory_clear",
+    "memory_delete",
+    "memory_list",
+    "memory_search",
+    "models",
+    "revoke_api_key",
+    "update_conversation",
+    "usage_recent",
+    "usage_summary",
+]
+
+
+def models() -> Request[list[JsonDict]]:
+    """Every model that can be asked."""
+    return get("/models", kind="list")
+
+
+def conversations(*, limit: int = 20, offset: int = 0) -> Request[JsonDict]:
+    """The conversations that are kept, the latest first."""
+    return get("/conversations", limit=int(limit), offset=int(offset))
+
+
+def get_conversation(conversation_id: str) -> Request[JsonDict]:
+    """One conversation with its messages."""
+    return get(f"/conversations/{path_part('conversation_id', conversation_id)}")
+
+
+def create_conversation() -> Request[JsonDict]:
+    """Begin a conversation; its `id` is the `conversation_id` of the modes."""
+    return post("/conversations")
+
+
+def update_conversation(conversation_id: str, *, title: str | None = None) -> Request[JsonDict]:
+    """Give a conversation another title."""
+    path = f"/conversations/{path_part('conversation_id', conversation_id)}"
+    return patch(path, title=None if title is None else str(title))
+
+
+def delete_conversation(conversation_id: str) -> Request[JsonDict]:
+    """Delete a conversation."""
+    return delete(f"/conversations/{path_part('conversation_id', conversation_id)}")
+
+
+def history(
+    *, limit: int = 20, offset: int = 0, mode: str | None = None, search: str | None = None
+) -> Request[JsonDict]:
+    """Requests of the past, of one mode or with a text in them."""
+    return get("/history", limit=int(limit), offset=int(offset), mode=mode, search=search)
+
+
+def get_history_detail(request_id: str) -> Request[JsonDict]:
+    """One request of the past."""
+    return get(f"/history/{path_part('request_id', request_id)}")
+
+
+def credits_wallet() -> Request[JsonDict]:
+    """The account: credits, and how they are topped up."""
+    return get("/credits/wallet")
+
+
+def credits_balance() -> Request[JsonDict]:
+    """The credits that are left."""
+    return get("/credits/balance", kind="object")
+
+
+def credits_transactions(*, limit: int = 50, offset: int = 0) -> Request[list[JsonDict]]:
+    """What was bought and charged."""
+    return get("/credits/transactions", limit=int(limit), offset=int(offset))
+
+
+def credits_packs() -> Request[list[JsonDict]]:
+    """What credits can be bought."""
+    return get("/credits/packs")
+
+
+def credits_purchase(
+    amount_usd: float | None = None, pack_id: str | None = None, **tracking: str
+) -> Request[JsonDict]:
+    """Begin to buy credits: a pack, or for an amount.
+
+    Args:
+        amount_usd: US dollars.
+        pack_id: one of `credits_packs()`.
+        tracking: fields that are sent beside them.
+    """
+    body: dict[str, Any] = {}
+    if amount_usd is not None:
+        body["amount_usd"] = float(amount_usd)
+    if pack_id is not None:
+        body["pack_id"] = str(pack_id)
+    return post("/credits/purchase", {**body, **tracking})
+
+
+def credits_confirm_checkout(*, session_id: str) -> Request[JsonDict]:
+    """Say that a purchase was paid."""
+    return post("/credits/confirm-checkout", {"session_id": str(session_id)})
+
+
+def credits_update_auto_topup(
+    *, enabled: bool, threshold_credits: int = 300, amount_usd: int = 10, monthly_cap_usd: int = 200
+) -> Request[JsonDict]:
+    """Have credits bought when few are left.
+
+    Args:
+        enabled: whether at all.
+        threshold_credits: how few.
+        amount_usd: for how much, each time.
+        monthly_cap_usd: the most in a month.
+    """
+    body = {
+        "enabled": bool(enabled),
+        "threshold_credits": int(threshold_credits),
+        "amount_usd": int(amount_usd),
+        "monthly_cap_usd": int(monthly_cap_usd),
+    }
+    return put("/credits/auto-topup", body)
+
+
+def usage_summary(*, days: int = 7) -> Request[JsonDict]:
+    """Requests and spend of the last days."""
+    return get("/usage/summary", days=int(days))
+
+
+def usage_recent(
+    *, limit: int = 20, offset: int = 0, days: int = 30, mode: str | None = None
+) -> Request[list[JsonDict]]:
+    """The latest requests, with what they took."""
+    return get("/usage/recent", limit=int(limit), offset=int(offset), days=int(days), mode=mode)
+
+
+def keys_info() -> Request[JsonDict]:
+    """What is known of the API key."""
+    return get("/keys/info")
+
+
+def generate_api_key() -> Request[JsonDict]:
+    """Make a key. It takes the token of a dashboard session; an `mm_sk_` key may not make another."""
+    return post("/keys/generate")
+
+
+def revoke_api_key() -> Request[JsonDict]:
+    """End the key that is used."""
+    return delete("/keys/revoke")
+
+
+def memory_list(*, limit: int = 20) -> Request[JsonDict]:
+    """What the semantic memory holds."""
+    return get("/memory", limit=int(limit))
+
+
+def memory_search(*, q: str, top_k: int = 4, min_score: float | None = None) -> Request[JsonDict]:
+    """What of the memory is closest to a text."""
+    score = None if min_score is None else float(min_score)
+    return get("/memory/search", q=str(q), top_k=int(top_k), min_score=score)
+
+
+def memory_delete(memory_id: str) -> Request[JsonDict]:
+    """Forget one thing."""
+    return delete(f"/memory/{path_part('memory_id', memory_id)}")
+
+
+def memory_clear() -> Request[JsonDict]:
+    """Forget everything."""
+    return delete("/memory")

@@ -1,0 +1,231 @@
+"""Optimization and settings: functions from arguments to a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hanzo_agents.llmwise.request import Request, delete, get, path_part, post, put
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hanzo_agents.llmwise.shapes import JsonDict
+
+__all__ = [
+    "optimization_alerts",
+    "optimization_create_regression_schedule",
+    "optimization_create_test_suite",
+    "optimization_evaluate",
+    "optimization_policy",
+    "optimization_regression_schedules",
+    "optimization_replay",
+    "optimization_report",
+    "optimization_run_regression_schedule",
+    "optimization_run_test_suite",
+    "optimization_snapshots",
+    "optimization_test_run_csv",
+    "optimization_test_runs",
+    "optimization_test_suites",
+    "optimization_test_templates",
+    "optimization_update_policy",
+    "optimization_update_regression_schedule",
+    "optimization_update_test_suite",
+    "settings_ask_copilot",
+    "settings_copilot_state",
+    "settings_delete_key",
+    "settings_keys",
+    "settings_privacy",
+    "settings_save_keys",
+    "settings_update_copilot",
+    "settings_update_privacy",
+]
+
+_SUITES, _SCHEDULES = "/optimization/test-suites", "/optimization/regression-schedules"
+
+
+def optimization_policy() -> Request[JsonDict]:
+    """How "auto" chooses."""
+    return get("/optimization/policy")
+
+
+def optimization_update_policy(payload: Mapping[str, Any]) -> Request[JsonDict]:
+    """Have "auto" choose otherwise."""
+    return put("/optimization/policy", payload)
+
+
+def optimization_report(
+    *,
+    goal: str = "balanced",
+    days: int = 30,
+    min_calls_per_model: int = 3,
+    use_policy: bool = True,
+    persist_snapshot: bool = False,
+) -> Request[JsonDict]:
+    """Which models would have served best.
+
+    Args:
+        goal: "balanced", "latency", "cost" or "reliability".
+        days: how far back.
+        min_calls_per_model: models with fewer are left out.
+        use_policy: whether the policy's limits hold.
+        persist_snapshot: whether the report is kept.
+    """
+    return get(
+        "/optimization/report",
+        goal=goal,
+        days=int(days),
+        min_calls_per_model=int(min_calls_per_model),
+        use_policy=bool(use_policy),
+        persist_snapshot=bool(persist_snapshot),
+    )
+
+
+def optimization_evaluate() -> Request[JsonDict]:
+    """Evaluate the policy now."""
+    return post("/optimization/evaluate", paid=True)
+
+
+def optimization_snapshots(*, goal: str | None = None, limit: int = 20) -> Request[JsonDict]:
+    """Reports that were kept."""
+    return get("/optimization/snapshots", limit=int(limit), goal=goal)
+
+
+def optimization_alerts(*, limit: int = 12) -> Request[JsonDict]:
+    """What the service has noticed."""
+    return get("/optimization/alerts", limit=int(limit))
+
+
+def optimization_replay(*, days: int = 30, sample_size: int = 100) -> Request[JsonDict]:
+    """Ask samples of the past again."""
+    return post("/optimization/replay", {"days": int(days), "sample_size": int(sample_size)}, paid=True)
+
+
+def optimization_test_templates() -> Request[JsonDict]:
+    """Templates of test suites."""
+    return get("/optimization/test-templates")
+
+
+def optimization_test_suites(*, limit: int = 25) -> Request[JsonDict]:
+    """The test suites there are."""
+    return get(_SUITES, limit=int(limit))
+
+
+def optimization_create_test_suite(payload: Mapping[str, Any]) -> Request[JsonDict]:
+    """Make a test suite."""
+    return post(_SUITES, payload)
+
+
+def optimization_update_test_suite(suite_id: str, payload: Mapping[str, Any]) -> Request[JsonDict]:
+    """Change a test suite."""
+    return put(f"{_SUITES}/{path_part('suite_id', suite_id)}", payload)
+
+
+def optimization_run_test_suite(suite_id: str) -> Request[JsonDict]:
+    """Run a test suite."""
+    return post(f"{_SUITES}/{path_part('suite_id', suite_id)}/run", paid=True)
+
+
+def optimization_test_runs(*, limit: int = 20) -> Request[JsonDict]:
+    """The latest runs of test suites."""
+    return get("/optimization/test-runs", limit=int(limit))
+
+
+def optimization_test_run_csv(run_id: str) -> Request[str]:
+    """The results of a run, as CSV text."""
+    return get(f"/optimization/test-runs/{path_part('run_id', run_id)}/csv", kind="text")
+
+
+def optimization_regression_schedules(*, limit: int = 30) -> Request[JsonDict]:
+    """When test suites are run by themselves."""
+    return get(_SCHEDULES, limit=int(limit))
+
+
+def optimization_create_regression_schedule(payload: Mapping[str, Any]) -> Request[JsonDict]:
+    """Have a test suite run by itself."""
+    return post(_SCHEDULES, payload)
+
+
+def optimization_update_regression_schedule(schedule_id: str, payload: Mapping[str, Any]) -> Request[JsonDict]:
+    """Change a schedule."""
+    return put(f"{_SCHEDULES}/{path_part('schedule_id', schedule_id)}", payload)
+
+
+def optimization_run_regression_schedule(schedule_id: str) -> Request[JsonDict]:
+    """Run what a schedule runs, now."""
+    return post(f"{_SCHEDULES}/{path_part('schedule_id', schedule_id)}/run", paid=True)
+
+
+def settings_keys() -> Request[JsonDict]:
+    """Which providers have a key of the account's own."""
+    return get("/settings/keys")
+
+
+def settings_save_keys(keys: Mapping[str, str]) -> Request[JsonDict]:
+    """Store keys of providers, by provider."""
+    return put("/settings/keys", {"keys": keys}, secrets=tuple(map(str, keys.values())))
+
+
+def settings_delete_key(provider: str) -> Request[JsonDict]:
+    """Remove the key of a provider."""
+    return delete(f"/settings/keys/{path_part('provider', provider)}")
+
+
+def settings_privacy() -> Request[JsonDict]:
+    """What is kept, and what it is used for."""
+    return get("/settings/privacy")
+
+
+def settings_update_privacy(
+    *,
+    purge_existing_data: bool,
+    data_training_opt_in: bool | None = None,
+    zero_retention_mode: bool | None = None,
+) -> Request[JsonDict]:
+    """Change what is kept.
+
+    Args:
+        purge_existing_data: whether what is stored already is deleted, for good. The official client does it
+            unless told otherwise; here it has to be said.
+        data_training_opt_in: whether models may be trained on it.
+        zero_retention_mode: whether nothing is stored from now on.
+    """
+    asked = {"data_training_opt_in": data_training_opt_in, "zero_retention_mode": zero_retention_mode}
+    given = {name: bool(value) for name, value in asked.items() if value is not None}
+    return put("/settings/privacy", {"purge_existing_data": bool(purge_existing_data), **given})
+
+
+def settings_copilot_state() -> Request[JsonDict]:
+    """How far the copilot of the dashboard has got."""
+    return get("/settings/copilot")
+
+
+def settings_update_copilot(
+    *, goal: str | None = None, onboarded: bool | None = None, checklist: Mapping[str, bool] | None = None
+) -> Request[JsonDict]:
+    """Tell the copilot."""
+    body: dict[str, Any] = {}
+    if goal is not None:
+        body["goal"] = str(goal)
+    if onboarded is not None:
+        body["onboarded"] = bool(onboarded)
+    if checklist is not None:
+        body["checklist"] = dict(checklist)
+    return put("/settings/copilot", body)
+
+
+def settings_ask_copilot(
+    *, question: str, path: str | None = None, context: Mapping[str, str] | None = None
+) -> Request[JsonDict]:
+    """Ask the copilot.
+
+    Args:
+        question: in words.
+        path: the page of the dashboard it is about.
+        context: what else it should know.
+    """
+    body: dict[str, Any] = {"question": question}
+    if path is not None:
+        body["path"] = str(path)
+    if context is not None:
+        body["context"] = dict(context)
+    return post("/settings/copilot/ask", body, paid=True)

@@ -1,0 +1,3 @@
+"""The addresses of a Django site; a test fills them in."""
+
+urlpatterns = []

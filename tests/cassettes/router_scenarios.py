@@ -5,8 +5,10 @@ at hand while replaying and while recording. Models are asked for temperature 0.
 """
 
 import json
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 
 import openai
 from agents import Agent, ModelSettings, RunConfig, Runner, function_tool
@@ -14,6 +16,7 @@ from openai.types.responses import ResponseTextDeltaEvent
 from pydantic import BaseModel
 
 from hanzo_agents import AllProvidersFailed, HanzoModelProvider, Retry, track
+from hanzo_agents.mcp import AsyncMCPClient
 from hanzo_agents.testing.cassettes import Cassette
 
 MODEL = "smollm2"  # the embedded node, through the router
@@ -92,6 +95,11 @@ def multiplier():
     return agent(tools=[multiply]), calls
 
 
+def arithmetic():
+    """The tools of an MCP server, which is a process of its own: while replaying too, it is really asked."""
+    return AsyncMCPClient([sys.executable, str(Path(__file__).with_name("arithmetic_server.py"))])
+
+
 class Person(BaseModel):
     name: str
     age: int
@@ -130,6 +138,33 @@ async def tools_streaming(router):
     calculator, calls = multiplier()
     result, deltas = await stream(router, calculator, "What is 15 * 23? Use the multiply tool.")
     assert calls == [(15, 23)]
+    assert "345" in result.final_output
+    assert "".join(deltas) == result.final_output
+    assert result.context_wrapper.usage.requests == 2
+
+
+@scenario
+async def mcp_tools(router):
+    async with arithmetic() as mcp:
+        calculator = agent(tools=await mcp.get_tools())
+        result = await run(router, calculator, "What is 15 * 23? Use the multiply tool.")
+    assert "345" in result.final_output
+    asked, answered = router.replies()
+    offered = [tool["function"]["name"] for tool in router.cassette.interactions[0].body["tools"]]
+    assert offered == ["multiply", "capital"]
+    [call] = asked["choices"][0]["message"]["tool_calls"]
+    assert json.loads(call["function"]["arguments"]) == {"a": 15, "b": 23}
+    sent_back = router.cassette.interactions[1].body["messages"][-1]
+    assert (sent_back["role"], sent_back["tool_call_id"], sent_back["content"]) == ("tool", call["id"], "345")
+    assert result.final_output == answered["choices"][0]["message"]["content"]
+
+
+@scenario
+async def mcp_tools_streaming(router):
+    async with arithmetic() as mcp:
+        calculator = agent(tools=await mcp.get_tools())
+        result, deltas = await stream(router, calculator, "What is 15 * 23? Use the multiply tool.")
+    assert router.cassette.interactions[1].body["messages"][-1]["content"] == "345"
     assert "345" in result.final_output
     assert "".join(deltas) == result.final_output
     assert result.context_wrapper.usage.requests == 2

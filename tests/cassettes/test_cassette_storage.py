@@ -156,7 +156,8 @@ def test_ordinary_texts_are_left_alone(text):
 
 
 @pytest.mark.parametrize(
-    "name", ["X-Goog-Api-Key", "x-api-key", "api-key", "Ocp-Apim-Subscription-Key", "X-Auth-Token", "x-functions-key"]
+    "name",
+    ["X-Goog-Api-Key", "x-api-key", "api-key", "Ocp-Apim-Subscription-Key", "X-Auth-Token", "x-functions-key"],
 )
 def test_the_headers_in_which_keys_travel_are_known(name):
     scrubber = Scrubber()

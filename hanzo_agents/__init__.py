@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         CircuitOpen,
         ConfigError,
         DeadlineExceeded,
+        EnsembleFailed,
         Failure,
         HanzoError,
         InvalidResponse,
@@ -43,8 +44,14 @@ if TYPE_CHECKING:
         Refused,
         ResponseTooLarge,
         StreamTruncated,
+        ToolError,
+        TurnsExceeded,
         Unaccountable,
     )
+    from hanzo_agents.facade.analytics import Analytics, ModelStats, Summary
+    from hanzo_agents.facade.ensembles_results import Blended, Comparison, EnsembleEvent, Judged, ModelAnswer
+    from hanzo_agents.facade.estimate import CostEstimate
+    from hanzo_agents.mcp.serving import AgentServer, serve_agent
     from hanzo_agents.observe.log import Log
     from hanzo_agents.observe.metrics import Metrics
     from hanzo_agents.observe.otel import OpenTelemetry
@@ -53,10 +60,12 @@ if TYPE_CHECKING:
     from hanzo_agents.policies.cache import Cache, CacheStats
     from hanzo_agents.policies.classify import substitutable, transient
     from hanzo_agents.policies.deadline import Deadline
+    from hanzo_agents.policies.ensemble import Blend, Judge, Verdict
     from hanzo_agents.policies.fallback import Fallback
     from hanzo_agents.policies.hedge import Hedge
     from hanzo_agents.policies.rate_limit import LimitState, RateLimit
     from hanzo_agents.policies.retry import Retry, RetryBudget
+    from hanzo_agents.policies.semantic import LexicalGate, SemanticCache, SemanticStats
     from hanzo_agents.policies.trace import Trace, Watching, watch
     from hanzo_agents.prices.price import Price
     from hanzo_agents.provider import (
@@ -76,11 +85,15 @@ if TYPE_CHECKING:
     from hanzo_agents.sync_client import Hanzo
 
 __all__ = [
+    "AgentServer",
     "Alert",
     "AllProvidersFailed",
+    "Analytics",
     "AsyncHanzo",
     "Attempt",
     "Batch",
+    "Blend",
+    "Blended",
     "Breaker",
     "Budget",
     "BudgetAlerts",
@@ -91,11 +104,15 @@ __all__ = [
     "CircuitChange",
     "CircuitOpen",
     "CircuitView",
+    "Comparison",
     "ConfigError",
     "Cost",
+    "CostEstimate",
     "Deadline",
     "DeadlineExceeded",
     "Decision",
+    "EnsembleEvent",
+    "EnsembleFailed",
     "Failure",
     "Fallback",
     "FallbackProvider",
@@ -112,10 +129,15 @@ __all__ = [
     "Hedge",
     "InvalidResponse",
     "Journal",
+    "Judge",
+    "Judged",
+    "LexicalGate",
     "LimitState",
     "Log",
     "MemoryStore",
     "Metrics",
+    "ModelAnswer",
+    "ModelStats",
     "Observer",
     "OpenTelemetry",
     "Place",
@@ -135,6 +157,8 @@ __all__ = [
     "Route",
     "Run",
     "SQLiteStore",
+    "SemanticCache",
+    "SemanticStats",
     "Send",
     "Settings",
     "Settled",
@@ -142,16 +166,21 @@ __all__ = [
     "StackWarning",
     "StoreUnavailable",
     "StreamTruncated",
+    "Summary",
     "Target",
+    "ToolError",
     "Trace",
+    "TurnsExceeded",
     "Unaccountable",
     "Usage",
+    "Verdict",
     "Watching",
     "__version__",
     "errors",
     "get_hanzo_provider",
     "get_provider",
     "run_budget",
+    "serve_agent",
     "substitutable",
     "track",
     "transient",
@@ -184,6 +213,7 @@ _HOMES = {
         "CircuitOpen",
         "ConfigError",
         "DeadlineExceeded",
+        "EnsembleFailed",
         "Failure",
         "HanzoError",
         "InvalidResponse",
@@ -191,8 +221,14 @@ _HOMES = {
         "Refused",
         "ResponseTooLarge",
         "StreamTruncated",
+        "ToolError",
+        "TurnsExceeded",
         "Unaccountable",
     ),
+    "facade.analytics": ("Analytics", "ModelStats", "Summary"),
+    "facade.ensembles_results": ("Blended", "Comparison", "EnsembleEvent", "Judged", "ModelAnswer"),
+    "facade.estimate": ("CostEstimate",),
+    "mcp.serving": ("AgentServer", "serve_agent"),
     "observe.log": ("Log",),
     "observe.metrics": ("Metrics",),
     "observe.otel": ("OpenTelemetry",),
@@ -201,10 +237,12 @@ _HOMES = {
     "policies.cache": ("Cache", "CacheStats"),
     "policies.classify": ("substitutable", "transient"),
     "policies.deadline": ("Deadline",),
+    "policies.ensemble": ("Blend", "Judge", "Verdict"),
     "policies.fallback": ("Fallback",),
     "policies.hedge": ("Hedge",),
     "policies.rate_limit": ("LimitState", "RateLimit"),
     "policies.retry": ("Retry", "RetryBudget"),
+    "policies.semantic": ("LexicalGate", "SemanticCache", "SemanticStats"),
     "policies.trace": ("Trace", "Watching", "watch"),
     "prices.price": ("Price",),
     "provider": (

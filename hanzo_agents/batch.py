@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast, overload
 
+from pydantic import BaseModel
 from typing_extensions import override
 
 from hanzo_agents._kernel.fields import check_count
@@ -186,23 +187,27 @@ def plan_batch(
 
 def _arguments(number: int, given: Any) -> dict[str, Any]:
     """What one request means: a message, a conversation, or arguments of `create` that hold one."""
+    given = _plain(given)
     if isinstance(given, Mapping):
         request = dict(cast("Mapping[str, Any]", given))
         if "messages" not in request:
             request = {"messages": [request]}
-    elif _listlike(given):
-        request = {"messages": given}
     else:
-        raise ConfigError(f"requests[{number}]: expected a message or a list of them, got {_kind(given)}")
+        request = {"messages": given}
     messages: Any = request["messages"]
     if not _listlike(messages):
-        raise ConfigError(f"requests[{number}].messages: expected a list, got {_kind(messages)}")
-    listed: list[Any] = list(messages)
+        raise ConfigError(f"requests[{number}]: expected a message or a list of them, got {_kind(messages)}")
+    listed: list[Any] = [_plain(one) for one in messages]
     odd: list[Any] = [one for one in listed if not (isinstance(one, Mapping) and "role" in one)]
     if odd or not listed:
         found = f"{_kind(odd[0])} without" if odd else "none"
         raise ConfigError(f"requests[{number}]: expected messages with a role, got {found}")
     return {**request, "messages": listed}
+
+
+def _plain(given: Any) -> Any:
+    """A message that was taken from a reply as the SDK would send it; anything else as it is."""
+    return given.model_dump(mode="json", exclude_unset=True) if isinstance(given, BaseModel) else given
 
 
 def _listlike(value: object) -> bool:

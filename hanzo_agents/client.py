@@ -22,6 +22,7 @@ from hanzo_agents._wire.redact import Secrets
 from hanzo_agents._wire.transport import LoopLocalTransport
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.facade.asynchronous import AsyncConfigured
+from hanzo_agents.facade.ensembles import AsyncEnsembles
 from hanzo_agents.facade.keywords import MoreSettings
 from hanzo_agents.facade.understanding import Asked, understood
 from hanzo_agents.opening import MAX_RESPONSE_BYTES, kept_by_copy, local_settings, open_client
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncHanzo"]
 
 
-class AsyncHanzo(AsyncConfigured, AsyncOpenAI):  # pyright: ignore[reportIncompatibleVariableOverride]
+class AsyncHanzo(AsyncConfigured, AsyncEnsembles, AsyncOpenAI):  # pyright: ignore[reportIncompatibleVariableOverride]
     """`openai.AsyncOpenAI` for the Hanzo router: the same API, with policies, checked replies and safe streams.
 
     Chat Completions, Responses and Embeddings run through the policies; other requests keep Deadline and Retry.
@@ -130,8 +131,8 @@ class AsyncHanzo(AsyncConfigured, AsyncOpenAI):  # pyright: ignore[reportIncompa
         self._keep_openai_out(default_headers, sdk, away=_inherit.away)
         self._secrets = Secrets(current=lambda: self.api_key)
         self._serve(_inherit)
-        if made and _inherit.beside is not None:
-            _inherit.beside.begin(self)
+        if _inherit.beside is not None and not _inherit.away:
+            _inherit.beside.begin(self, copied=not made)
 
     def _serve(self, inherited: Inherited) -> None:
         """Send the calls from now on through this stack."""
@@ -254,8 +255,11 @@ class AsyncHanzo(AsyncConfigured, AsyncOpenAI):  # pyright: ignore[reportIncompa
 
     def rehearsal(self) -> Self:
         """The same client, sending nothing: a call raises `Explained`, with what would happen to it."""
-        inherited = replace(self._inherited, stack=rehearsed(self.stack))
-        return super().copy(_extra_kwargs={"_inherit": inherited})
+        return self.behind(rehearsed(self.stack))
+
+    def behind(self, stack: Stack) -> Self:
+        """The same client, behind other policies."""
+        return super().copy(_extra_kwargs={"_inherit": replace(self._inherited, stack=stack)})
 
     def sibling(self, target: Target) -> AsyncHanzo:
         """A client for another endpoint on the same connections; only time limits are shared."""

@@ -13,7 +13,11 @@
     |   +-- StreamTruncated                a stream that ended before it was finished
     |   +-- ResponseTooLarge               more bytes than the client's limit
     +-- AllProvidersFailed (also ExceptionGroup)
+    +-- EnsembleFailed (also ExceptionGroup)       too few of several models answered
     +-- DownloadFailed                     a model could not be fetched
+    +-- llmwise.LLMWiseError               LLMWise refused, failed, or gave no answer
+    +-- ToolError                          a tool of an MCP server gave no result
+    +-- TurnsExceeded                      `run_tools` was not done after its turns
 
 Errors of the upstream stay what they are (`openai.RateLimitError`, ...): callers already know those.
 Ours carry `status_code`, `code`, `request_id` and `retry_after` where they have one, under the names by
@@ -24,7 +28,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from openai import OpenAIError
 
@@ -39,6 +43,7 @@ __all__ = [
     "ConfigError",
     "DeadlineExceeded",
     "DownloadFailed",
+    "EnsembleFailed",
     "Failure",
     "HanzoError",
     "InvalidResponse",
@@ -46,6 +51,8 @@ __all__ = [
     "Refused",
     "ResponseTooLarge",
     "StreamTruncated",
+    "ToolError",
+    "TurnsExceeded",
     "Unaccountable",
     "Unsupported",
 ]
@@ -198,23 +205,24 @@ class Failure:
         return f"{self.target}: {type(self.error).__name__}: {self.error}"
 
 
-class AllProvidersFailed(HanzoError, ExceptionGroup[Exception]):
-    """Every target of a fallback chain failed.
+class _Failures(HanzoError, ExceptionGroup[Exception]):
+    """Several targets failed.
 
     Attributes:
         failures: the targets in the order they were tried, each with its error.
     """
 
+    _what: ClassVar[str]
     failures: tuple[Failure, ...]
 
     def __new__(cls, failures: Sequence[Failure]) -> Self:
         """An exception group takes its parts at birth."""
-        return ExceptionGroup.__new__(cls, _summary(failures), [failure.error for failure in failures])
+        return ExceptionGroup.__new__(cls, cls._summary(failures), [failure.error for failure in failures])
 
     def __init__(self, failures: Sequence[Failure]) -> None:
         last = failures[-1].error
         super().__init__(
-            _summary(failures),
+            self._summary(failures),
             status_code=_int_or_none(getattr(last, "status_code", None)),
             code=_text_or_none(getattr(last, "code", None)),
             request_id=_text_or_none(getattr(last, "request_id", None)),
@@ -232,7 +240,23 @@ class AllProvidersFailed(HanzoError, ExceptionGroup[Exception]):
     def __reduce__(self) -> tuple[Any, ...]:
         failures = tuple(Failure(f.target, picklable(f.error), f.window) for f in self.failures)
         state = {name: value for name, value in self.__dict__.items() if name != "failures"}
-        return (_rebuild_group, (self.message, failures, state))
+        return (_rebuild_group, (type(self), self.message, failures, state))
+
+    @classmethod
+    def _summary(cls, failures: Sequence[Failure]) -> str:
+        return f"{cls._what}: {'; '.join(str(failure) for failure in failures)}"
+
+
+class AllProvidersFailed(_Failures):
+    """Every target of a fallback chain failed: `failures` has them in the order they were tried."""
+
+    _what = "all providers failed"
+
+
+class EnsembleFailed(_Failures):
+    """Fewer models of an ensemble answered than its quorum: `failures` has those that did not."""
+
+    _what = "too few of the models answered"
 
 
 class DownloadFailed(HanzoError):
@@ -243,8 +267,31 @@ class DownloadFailed(HanzoError):
     """
 
 
-def _rebuild_group(message: str, failures: tuple[Failure, ...], state: dict[str, Any]) -> AllProvidersFailed:
-    error = ExceptionGroup.__new__(AllProvidersFailed, message, [failure.error for failure in failures])
+class ToolError(HanzoError):
+    """A tool of an MCP server gave no result; `code` says why.
+
+    "unreachable" (nothing was sent), "lost" (the server was, after the call may have reached it), "timeout",
+    "invalid_arguments", "not_approved", "changed" (its definition, since it was first seen), "unknown_tool",
+    "refused" (by a limit or an open circuit), and "failed": the server answered with an error.
+    """
+
+
+class TurnsExceeded(HanzoError):
+    """A model still asked for tools when the turns of `run_tools` were over.
+
+    Attributes:
+        messages: the conversation so far, to go on from.
+    """
+
+    def __init__(self, message: str, *, messages: Sequence[Any] = ()) -> None:
+        super().__init__(message, code="max_turns")
+        self.messages = list(messages)
+
+
+def _rebuild_group(
+    kind: type[_Failures], message: str, failures: tuple[Failure, ...], state: dict[str, Any]
+) -> _Failures:
+    error = ExceptionGroup.__new__(kind, message, [failure.error for failure in failures])
     error.__dict__.update(state, failures=failures)
     return error
 
@@ -261,10 +308,6 @@ def picklable(error: Exception) -> Exception:
             request_id=_text_or_none(getattr(error, "request_id", None)),
         )
     return error
-
-
-def _summary(failures: Sequence[Failure]) -> str:
-    return "all providers failed: " + "; ".join(str(failure) for failure in failures)
 
 
 def _int_or_none(value: object) -> int | None:

@@ -91,7 +91,7 @@ def open_client(
     return Opened(
         base_url=settings.base_url,
         api_key=api_key if callable(api_key) else settings.api_key.get_secret_value(),
-        http_client=http_client or _http_client(transport),
+        http_client=http_client or _http_client({**transport, "stays_here": _stays_here(understood.facade)}),
         headers={name: value for part in (labels.headers(), *headers) for name, value in _items(part)},
         inherited=inherited,
     )
@@ -112,6 +112,10 @@ def _check_targets(stack: Stack, *, allow_insecure: bool) -> None:
 
 def _http_client(transport: Mapping[str, Any]) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=LoopLocalTransport(**transport), follow_redirects=False, trust_env=False)
+
+
+def _stays_here(facade: object) -> bool:
+    return bool(getattr(facade, "stays_here", False))
 
 
 def _refuse_unknown(given: Mapping[str, Any]) -> None:
@@ -162,7 +166,7 @@ def kept_by_copy(
     check_options({name: value for name, value in options.items() if not isinstance(value, NotGiven)})
     if not isinstance(base_url := options.get("base_url"), NotGiven | None):
         checked_url("base_url", str(base_url), allow_insecure=kept.insecure)
-        if getattr(kept.beside, "stays_here", False):
+        if _stays_here(kept.beside):
             raise ConfigError('base_url: inference_mode="local" sends nothing to another address')
         if options.get("api_key") is None:
             raise ConfigError("base_url: another address needs its own api_key")
@@ -173,6 +177,8 @@ def kept_by_copy(
         if options.get("http_client") is None and not kept.owns_http:
             options["http_client"] = shared_http()
     if options.get("http_client") is not None:
+        if _stays_here(kept.beside):
+            raise ConfigError('http_client: inference_mode="local" never leaves this machine; leave it out')
         kept = replace(kept, owns_http=False)
     if not isinstance(max_retries, NotGiven):
         check_count("max_retries", max_retries, least=0)

@@ -17,6 +17,7 @@ from hanzo_agents._wire.sync.delivery import deliver_in_sync, deliver_raw_in_syn
 from hanzo_agents.client import AsyncHanzo
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.facade.described import Configured
+from hanzo_agents.facade.ensembles_sync import SyncEnsembles
 from hanzo_agents.facade.keywords import MoreSettings
 from hanzo_agents.opening import local_settings
 
@@ -84,7 +85,7 @@ class _Shared:
             setattr(inner, self._name, value)
 
 
-class Hanzo(Configured, OpenAI):
+class Hanzo(Configured, SyncEnsembles, OpenAI):
     """`openai.OpenAI` for the Hanzo router: the same API, with policies, checked replies and safe streams.
 
     The calls of all threads run on one event loop in a daemon thread, through the same engine as `AsyncHanzo`'s.
@@ -210,11 +211,7 @@ class Hanzo(Configured, OpenAI):
         )
 
     def explain(self, **request: Any) -> Plan:
-        """What would happen to a request, and why; no call is made and nothing reserved.
-
-        Args:
-            request: as for `chat.completions.create` (`messages=`), `responses.create` (`input=`), or with
-                `api="embeddings"`, `embeddings.create`.
+        """What would happen to a request, and why, as `AsyncHanzo.explain` tells.
 
         Raises:
             ConfigError: the request could not even be made.
@@ -229,13 +226,7 @@ class Hanzo(Configured, OpenAI):
         max_tokens: int | None = None,
         **arguments: Any,
     ) -> CostEstimate:
-        """The most that a chat request can cost. It is not sent.
-
-        Args:
-            messages: as for `chat.completions.create`.
-            model: whose prices; the client's model by default.
-            max_tokens: of the answer; what the model can say, at most 4096, by default.
-            arguments: as for `chat.completions.create`; `tools` count as input.
+        """The most that a chat request can cost, as `AsyncHanzo.estimate_cost` tells. It is not sent.
 
         Raises:
             ConfigError: there is no model.

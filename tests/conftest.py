@@ -1,5 +1,6 @@
 """What every test may rely on: no keys, addresses or proxies from outside, and no traces that leave the machine."""
 
+import gc
 import os
 
 import agents
@@ -15,6 +16,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("tests")
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: collections of garbage walk only what comes after, some fifty times faster."""
+    gc.collect()
+    gc.freeze()
+
 
 _OUTSIDE = ("HANZO_", "OPENAI_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

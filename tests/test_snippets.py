@@ -13,6 +13,7 @@ Shell blocks are parsed, the files and `hanzo-agents` commands and options they 
 import ast
 import asyncio
 import functools
+import importlib.util
 import inspect
 import logging
 import os
@@ -28,12 +29,13 @@ from prometheus_client import REGISTRY
 
 from hanzo_agents.observe.exposition import Page
 from hanzo_agents.policies import trace
-from hanzo_agents.testing._answers import embeddings, models, text
+from hanzo_agents.testing._answers import embeddings, json, models, text
 from hanzo_agents.testing._server import WireServer
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MOST_SKIPS = 3
+GROUPS = ("mcp",)  # commands that have commands
 BLOCK = re.compile(
     r"^(?P<indent> *)(?:<!-- snippet: (?P<mark>.+?) -->\n+ *)?```(?P<language>\w+)\n(?P<code>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
@@ -76,18 +78,41 @@ def scripts():
     return [pytest.param(chain, id=chain[-1].name) for chain in chains]
 
 
+def _llmwise():
+    """LLMWise, as the tests of its client know it."""
+    path = ROOT / "tests" / "llmwise" / "llmwise_server.py"
+    spec = importlib.util.spec_from_file_location("llmwise_of_the_docs", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.LLMWiseServer()
+
+
+LLMWISE = _llmwise()
+
+
 class AnswersEverything(WireServer):
     """A router that knows every model, and says the same whatever it is asked."""
 
     says = "Hello!"
 
     def _reply_to(self, request):
+        if request.path.startswith("/api/v1/"):
+            return LLMWISE._reply_to(request)
         if request.path.endswith("/models"):
             return models("zen-1", "zen-1-mini")
         if request.path.endswith("/embeddings"):
             asked = request.json["input"]
             return embeddings(*([0.6, 0.8] for _ in ([asked] if isinstance(asked, str) else asked)))
+        if request.path.endswith("/cache/query"):
+            return self._cached(request)
         return text(self.says)
+
+    def _cached(self, request):
+        """As a Vectorcache: what was asked before in other words is a hit."""
+        prompts = [one.json["prompt"] for one in self.requests[:-1] if one.path == request.path]
+        hit = any(set(prompt.split()) & set(request.json["prompt"].split()) for prompt in prompts)
+        told = {"cache_hit": hit, "similarity_score": 0.93 if hit else None, "cost_saved": 0.0035 if hit else 0}
+        return json({**told, "response": self.says, "llm_provider": "cache" if hit else "openai"})
 
 
 @pytest.fixture
@@ -98,6 +123,11 @@ def router(monkeypatch, tmp_path):
         monkeypatch.setenv("HANZO_ROUTER_URL", server.base_url)
         monkeypatch.setenv("HANZO_API_KEY", "sk-docs")
         monkeypatch.setenv("HANZO_MODEL", "zen-1")
+        monkeypatch.setenv("LLMWISE_BASE_URL", server.url)
+        monkeypatch.setenv("LLMWISE_API_KEY", "mm_sk_docs")
+        monkeypatch.setenv("VECTORCACHE_BASE_URL", server.url)
+        monkeypatch.setenv("VECTORCACHE_API_KEY", "vc_docs")
+        monkeypatch.setenv("PATH", f"{os.environ['PATH']}{os.pathsep}{ROOT / '.venv-mcp' / 'bin'}")  # MCP servers
         monkeypatch.chdir(tmp_path)
         yield server
 
@@ -186,6 +216,6 @@ def test_shell(snippet):
         if program == "python" and words[1:] and words[1].endswith(".py"):
             assert (ROOT / words[1]).exists(), f"there is no {words[1]}"
         if program == "hanzo-agents" and words[1:]:
-            explained = command_help(words[1])
+            explained = command_help(*words[1 : 3 if words[1] in GROUPS else 2])
             unknown = [word for word in words[2:] if word.startswith("--") and word.split("=")[0] not in explained]
             assert not unknown, f"hanzo-agents {words[1]} has no {unknown}"

@@ -21,12 +21,13 @@ from urllib.parse import urlsplit
 
 import openai
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import HTMLResponse
 
 from hanzo_agents import AsyncHanzo, errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
 PAGE = Path(__file__).with_name("page.html")
 POLICY = (
@@ -38,8 +39,8 @@ MOST_CHARACTERS = 100_000
 log = logging.getLogger("web_chat")
 
 
-def make_app(hanzo: AsyncHanzo) -> FastAPI:
-    """The application. `hanzo` decides which model answers."""
+def make_app(hanzo: AsyncHanzo, hosts: Sequence[str] = ("127.0.0.1", "localhost")) -> FastAPI:
+    """The application. `hanzo` decides which model answers; `hosts` are the names under which browsers find it."""
 
     @contextlib.asynccontextmanager
     async def closing(_app: FastAPI) -> AsyncIterator[None]:
@@ -47,6 +48,8 @@ def make_app(hanzo: AsyncHanzo) -> FastAPI:
         await hanzo.close()
 
     app = FastAPI(title="Hanzo chat", lifespan=closing)
+    # A page of anybody's could have its own name point to this machine: then it would come from "here".
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
 
     @app.get("/")
     async def page() -> HTMLResponse:
@@ -70,8 +73,8 @@ def make_app(hanzo: AsyncHanzo) -> FastAPI:
                     continue
                 # A task of its own, so that a Stop or a lost connection is heard while the model still writes.
                 answering = asyncio.create_task(answer(websocket, hanzo, data))
-        except (WebSocketDisconnect, ValueError, KeyError):
-            pass  # the browser has left, or what came is no JSON
+        except (WebSocketDisconnect, ValueError, KeyError, RecursionError):
+            pass  # the browser has left, or what came is no JSON that a browser would send
         finally:
             if answering is not None:
                 answering.cancel()
@@ -128,7 +131,8 @@ def _messages(data: Any) -> list[Any]:
         raise Odd("That was no message. Please reload the page.")
     if sum(len(one["content"]) for one in given) > MOST_CHARACTERS:
         raise Odd("This conversation has become too long. Please start a new one.")
-    return [{"role": one["role"], "content": one["content"]} for one in given]
+    # Half of a character, which a browser can send, is none that could be sent on.
+    return [{"role": one["role"], "content": one["content"].encode("utf-8", "replace").decode()} for one in given]
 
 
 class Odd(openai.OpenAIError):

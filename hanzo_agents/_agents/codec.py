@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.journal import Attempt
     from hanzo_agents._kernel.stack import Stack
 
-__all__ = ["ModelCodec"]
+__all__ = ["ModelCodec", "body_of_value", "value_of_response"]
 
 _PART_OF_VALUE = frozenset({"output", "usage", "status", "id"})
 
@@ -116,6 +116,17 @@ class ModelCodec:
             return await replayed(events, call, attempt)
         value = _value(kept, output)
         return Reply(value, attempt, end=Settlement(Settled(attempt.usage, attempt.cost)))
+
+
+def body_of_value(value: ModelResponse) -> bytes:
+    """A response as `ModelCodec.reply` reads it."""
+    return CANONICAL.encode(_of_value(value)).encode()
+
+
+def value_of_response(response: Response) -> ModelResponse:
+    """What the last event of a stream holds, as the response of a call that does not stream."""
+    kept = _of_response(response)
+    return _value(kept, dicts(kept["output"]))
 
 
 def _kept(answer: dict[str, Any]) -> Kept | str:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.counts import bounded, ceiling, count_of, json_size
 from hanzo_agents._kernel.shapes import as_dict, dicts, media_in, texts_in
+from hanzo_agents._wire.dialects.advice import (
+    described,
+    is_result,
+    joined,
+    plain_items,
+    settings_for,
+    with_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -18,6 +26,8 @@ if TYPE_CHECKING:
     from agents.model_settings import ModelSettings
     from agents.models.interface import ModelTracing
     from agents.tool import Tool
+
+    from hanzo_agents._kernel.voice import Part
 
 __all__ = ["ModelView"]
 
@@ -105,6 +115,25 @@ class ModelView:
     def stateful(self) -> bool:
         return bool(self.previous_response_id or self.conversation_id or self.prompt)
 
+    @property
+    def offered(self) -> list[str]:
+        tools = [described(tool.name, getattr(tool, "description", "")) for tool in self.tools]
+        return tools + [described(handoff.tool_name, handoff.tool_description) for handoff in self.handoffs]
+
+    @property
+    def in_tool_loop(self) -> bool:
+        messages = self.messages
+        return bool(messages) and is_result(messages[-1])
+
+    def advised(self, *, instructions: str = "", message: str = "", part: Part = "answers") -> ModelView:
+        system = joined(self.system_instructions, instructions) or None
+        given = list(self.messages) if part == "answers" else plain_items(self.messages)
+        view = replace(self, system_instructions=system, input=with_message(given, message, part="input_text"))
+        if part == "answers":
+            return view if message else replace(view, input=self.input)
+        settings = _settings_for(self.model_settings, part)
+        return replace(view, tools=[], handoffs=[], output_schema=None, model_settings=settings)
+
     def with_model(self, model: str | None) -> ModelView:
         if isinstance(self.input, str):
             return self
@@ -147,6 +176,13 @@ class ModelView:
             "conversation_id": self.conversation_id,
             "prompt": self.prompt,
         }
+
+
+def _settings_for(settings: ModelSettings, part: Part) -> ModelSettings:
+    given = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    kept = settings_for(given, part)
+    attached = {name: settings_for(as_dict(kept[name]), part) or None for name in ("extra_args", "extra_body")}
+    return replace(settings, **{**dict.fromkeys(given), **kept, **attached, "response_include": None})
 
 
 def _bounded(extra: Any, tokens: int) -> Any:

@@ -11,11 +11,13 @@ from agents import Model, ModelProvider
 from agents.models._retry_runtime import should_disable_provider_managed_retries
 from typing_extensions import override
 
+from hanzo_agents._agents.apart import ModelLikeness
 from hanzo_agents._agents.codec import ModelCodec
 from hanzo_agents._agents.models import retry_advice
 from hanzo_agents._agents.prices import ModelPrices
 from hanzo_agents._agents.send import raised_by, send_to_model
 from hanzo_agents._agents.view import ModelView
+from hanzo_agents._agents.voice import ModelVoice
 from hanzo_agents._kernel.call import Call
 from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.stack import Policy, Stack
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from agents import ModelResponse
     from agents.retry import ModelRetryAdvice, ModelRetryAdviceRequest
 
+    from hanzo_agents._kernel.price import Prices
     from hanzo_agents._kernel.reply import Reply
 
 __all__ = ["FallbackProvider", "PolicyModel", "wrap"]
@@ -79,6 +82,8 @@ class PolicyModel(Model):
         self.prices = ModelPrices(self._model_of)
         self._service = stack.bind(self._send)
         self._codec = ModelCodec(stack)
+        self._likeness = ModelLikeness(self._codec)
+        self._voice = ModelVoice(self._codec)
         for target in stack.targets:
             self._model_of(target)
 
@@ -91,6 +96,11 @@ class PolicyModel(Model):
         if model is None:
             model = self._resolved[key] = self._resolve(target)
         return model
+
+    @property
+    def priced(self) -> tuple[Prices, Target]:
+        """Who knows what this model costs, and as what."""
+        return self.prices, self.home
 
     async def _send(self, call: Call) -> Reply:
         return await send_to_model(self._model_of(call.target), call)
@@ -109,6 +119,8 @@ class PolicyModel(Model):
             single=should_disable_provider_managed_retries(),
             payload=stream,
             codec=self._codec,
+            likeness=self._likeness,
+            voice=self._voice,
             clock=clock,
         )
         return await tracked(self._service, call)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from operator import attrgetter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock
@@ -14,8 +13,10 @@ from hanzo_agents._kernel.price import NO_PRICES, Prices
 if TYPE_CHECKING:
     from hanzo_agents._kernel.codec import Codec
     from hanzo_agents._kernel.journal import Attempt
+    from hanzo_agents._kernel.likeness import Likeness
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents._kernel.target import Target
+    from hanzo_agents._kernel.voice import Voice
 
 __all__ = ["Call", "Guard", "Predicate", "Send", "View"]
 
@@ -99,7 +100,7 @@ class View(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """A request, where it goes, and what bounds it.
 
@@ -111,9 +112,12 @@ class Call:
         single: exactly one request may be sent, whatever policies say (somebody else owns the retries).
         extra: a second leg of a call that is under way already, sent only to be quicker. It may be left out: who
             would have to let it wait, or give it what other calls need, refuses it.
+        exact: this very target is to answer, or nobody: no fallback, no second leg elsewhere, no cheaper model.
         home: the address of targets that have none of their own, where the edge has one.
         payload: what the edge needs to send it; policies pass it on unread.
         codec: makes entries of answers and answers of entries; None where none can be kept.
+        voice: reads answers, and gives them again; None where answers are no text.
+        likeness: takes questions apart, so that like ones are found; None where that makes no sense.
         prices: what models cost, as far as anybody knows.
         records: lists that each attempt below is written into, for a policy that accounts for one leg of several.
         guards: checks that the wire runs immediately before each send; they refuse by raising.
@@ -128,11 +132,14 @@ class Call:
     spare: bool = False
     single: bool = False
     extra: bool = False
+    exact: bool = False
     home: str = ""
     payload: Any = field(default=None, repr=False)
     guards: tuple[Guard, ...] = ()
     records: tuple[list[Attempt], ...] = ()
     codec: Codec | None = field(default=None, repr=False)
+    voice: Voice | None = field(default=None, repr=False)
+    likeness: Likeness | None = field(default=None, repr=False)
     prices: Prices = field(default=NO_PRICES, repr=False)
     clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
 
@@ -159,12 +166,12 @@ class Call:
         return self.but(target=target, view=view, attempt=1, spare=spare)
 
     def but(self, **changes: Any) -> Call:
-        """The same call but for some fields: `dataclasses.replace` in less than half the time."""
+        """The same call but for some fields: `dataclasses.replace` in a tenth of the time."""
+        given = {**self.__dict__, **changes}
+        if len(given) != len(self.__dict__):
+            raise AttributeError(f"a Call has no {' and no '.join(changes.keys() - self.__dict__.keys())}")
         made = object.__new__(Call)
-        for put, value in zip(_PUTS, _FIELDS(self)):  # noqa: B905 - of one length; to check takes longer
-            put(made, value)
-        for name, value in changes.items():
-            object.__setattr__(made, name, value)
+        made.__dict__.update(given)
         return made
 
     def again(self) -> Call:
@@ -205,8 +212,3 @@ class Call:
     def remaining(self) -> float | None:
         """Seconds left until the deadline, None without one."""
         return None if self.deadline is None else self.deadline - self.clock.now()
-
-
-_NAMES = tuple(field.name for field in fields(Call))
-_FIELDS = attrgetter(*_NAMES)
-_PUTS = tuple(getattr(Call, name).__set__ for name in _NAMES)

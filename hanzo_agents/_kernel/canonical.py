@@ -21,11 +21,7 @@ _WITH_IDS = _CALL_IDS | {"tool_calls"}
 
 def joined(parts: Iterable[bytes]) -> bytes:
     """The parts in one, each after its length: no two lists of parts give the same."""
-    pieces: list[bytes] = []
-    for part in parts:
-        pieces.append(b"%d:" % len(part))
-        pieces.append(part)
-    return b"".join(pieces)
+    return b"".join([b"%d:%b" % (len(part), part) for part in parts])
 
 
 def without_call_ids(items: list[Any]) -> list[Any]:

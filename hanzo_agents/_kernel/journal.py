@@ -63,6 +63,7 @@ class Attempt:
         sent: whether bytes of the request may have reached the upstream.
         server: host and port of the endpoint, when known.
         provider: who stands behind the endpoint, when somebody said so: a name, or the address a router asked.
+        aside: a policy sent it for itself (an embedding to look for an answer by); it brings its caller nothing.
     """
 
     number: int
@@ -80,6 +81,7 @@ class Attempt:
     sent: bool = True
     server: str | None = None
     provider: str | None = None
+    aside: bool = False
 
     @property
     def ttft(self) -> float | None:
@@ -150,6 +152,8 @@ class Journal:
     error: BaseException | None = None
     complete: bool = True
     """Whether the answer arrived whole; False also when its reader left early, which is no error."""
+    kept: dict[object, Any] = field(default_factory=dict[object, Any], init=False, repr=False)
+    """What policies keep of this call for as long as it is remembered, each under an object of its own."""
 
     def watched_by(self, observer: Observer) -> None:
         """Let `observer` hear of what follows."""
@@ -186,7 +190,7 @@ class Journal:
     @property
     def answered(self) -> Attempt | None:
         """The attempt whose reply the caller got."""
-        return next((a for a in reversed(self.attempts) if a.accepted is not None), None)
+        return next((a for a in reversed(self.attempts) if a.accepted is not None and not a.aside), None)
 
     @property
     def cost(self) -> Cost:

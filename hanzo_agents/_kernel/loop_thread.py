@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextvars import Context
 
-__all__ = ["DAEMON_THREADS", "LoopThread", "loop_thread"]
+__all__ = ["DAEMON_THREADS", "LoopThread", "loop_thread", "on_loop_thread"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -62,9 +62,14 @@ class LoopThread:
         """Whether the thread runs in this process, and not in the one that forked it."""
         return self._process == os.getpid()
 
+    @property
+    def here(self) -> bool:
+        """Whether the caller runs on it."""
+        return threading.get_ident() == self._thread.ident
+
     def check(self) -> None:
         """Raise RuntimeError where waiting for this loop would never end."""
-        if threading.get_ident() == self._thread.ident:
+        if self.here:
             raise RuntimeError(
                 "a synchronous Hanzo call was made on the event loop that serves such calls, and would wait for "
                 "itself for ever; use AsyncHanzo there"
@@ -158,6 +163,11 @@ class _Process:
         current.check()
         return current
 
+    def on_loop_thread(self) -> bool:
+        """Whether the caller runs on the loop."""
+        current = self._current
+        return current is not None and current.here
+
     def forked(self) -> None:
         """Start afresh in a child process: only the thread that forked has come along.
 
@@ -182,6 +192,7 @@ DAEMON_THREADS = _DaemonThreads()
 
 _process = _Process()
 loop_thread = _process.loop_thread
+on_loop_thread = _process.on_loop_thread
 atexit.register(_process.stop)
 if sys.platform != "win32":
     os.register_at_fork(after_in_child=_process.forked)

@@ -81,9 +81,10 @@ class Reply:
         end: its settlement; by default it is settled already, with nothing to account for.
         bound: of a stream: `bound(until, idle)` limits what follows acceptance (see `Deadline`).
         tap: of a stream: `tap(hear)` has each event shown to `hear` as it comes (see `Tap`).
+        meant: the target that was to answer, where a policy chose another than the call's own; None: that one.
     """
 
-    __slots__ = ("_end", "attempt", "bound", "raw", "tap", "value")
+    __slots__ = ("_end", "attempt", "bound", "meant", "raw", "tap", "value")
 
     def __init__(
         self,
@@ -94,12 +95,14 @@ class Reply:
         end: Settlement | None = None,
         bound: Callable[[float | None, float | None], None] | None = None,
         tap: Callable[[Callable[[Any], None]], None] | None = None,
+        meant: str | None = None,
     ) -> None:
         self.value = value
         self.attempt = attempt
         self.raw = raw
         self.bound = bound
         self.tap = tap
+        self.meant = meant
         self._end = Settlement(Settled()) if end is None else end
 
     @property

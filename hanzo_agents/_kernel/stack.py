@@ -28,7 +28,9 @@ class Place(IntEnum):
     TRACE = 10
     DEADLINE = 20
     CACHE = 30
+    SEMANTIC = 35
     ROUTE = 40
+    ENSEMBLE = 45
     FALLBACK = 50
     RETRY = 60
     HEDGE = 70
@@ -174,10 +176,22 @@ _OUT_OF_ORDER = {
     (Place.BUDGET, Place.FALLBACK): "fallbacks are priced as the first target",
     (Place.BUDGET, Place.HEDGE): "second legs are sent without being reserved",
     (Place.RATE_LIMIT, Place.HEDGE): "second legs pass the limiter uncounted",
+    (Place.BUDGET, Place.ENSEMBLE): "its legs are sent without being reserved",
+    (Place.RATE_LIMIT, Place.ENSEMBLE): "its legs pass the limiter uncounted",
+    (Place.BREAKER, Place.ENSEMBLE): "the breaker sees one answer where several were asked",
+    (Place.FALLBACK, Place.ENSEMBLE): "each target of the chain asks the whole ensemble",
+    (Place.RETRY, Place.ENSEMBLE): "one failure has the whole ensemble asked again",
+    (Place.HEDGE, Place.ENSEMBLE): "a slow ensemble is asked twice, whole",
+    (Place.ENSEMBLE, Place.ENSEMBLE): "each leg is an ensemble again",
+    (Place.ENSEMBLE, Place.DEADLINE): "every leg gets a deadline of its own",
+    (Place.ENSEMBLE, Place.ROUTE): "another model is chosen for the legs",
     (Place.BREAKER, Place.FALLBACK): "the breaker sees only the end of the chain",
     (Place.BREAKER, Place.RETRY): "the breaker sees one failure where there were several",
     (Place.RATE_LIMIT, Place.RETRY): "retries pass the limiter uncounted",
     (Place.RATE_LIMIT, Place.CACHE): "cache hits wait for the limiter",
+    (Place.RATE_LIMIT, Place.SEMANTIC): "cache hits wait for the limiter",
+    (Place.BUDGET, Place.SEMANTIC): "cache hits are reserved as if they cost",
+    (Place.SEMANTIC, Place.CACHE): "a question that was asked before is looked for by likeness",
     (Place.BUDGET, Place.CACHE): "cache hits are reserved as if they cost",
     (Place.RETRY, Place.FALLBACK): "a chain that failed is not walked again",
     (Place.RETRY, Place.DEADLINE): "every retry gets a deadline of its own",

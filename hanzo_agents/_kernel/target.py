@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -70,7 +71,7 @@ class Target:
         for name, value in given.items():
             object.__setattr__(self, name, frozenset(lacks) if name == "lacks" else value)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The model's name, for the wire and for people; empty when the target keeps the caller's."""
         if self.model is None:
@@ -88,12 +89,12 @@ class Target:
             return name
         return f"{name}@{urlsplit(self.base_url).netloc.rpartition('@')[2]}"
 
-    @property
+    @cached_property
     def foreign(self) -> bool:
         """Whether the target is a model object rather than a name at an endpoint."""
         return self.model is not None and not isinstance(self.model, str)
 
-    @property
+    @cached_property
     def identity(self) -> tuple[object, ...]:
         """What makes two targets one place, whatever they are called: model, endpoint, key and headers."""
         model = id(self.model) if self.foreign else self.model

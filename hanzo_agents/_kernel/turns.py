@@ -82,7 +82,8 @@ class Turns:
 
     def leave(self) -> None:
         """End the turn, and see to what was put meanwhile."""
-        self._leave()
+        self._depth -= 1
+        self._lock.release()
         if self._later:
             self._catch_up()
 
@@ -93,7 +94,8 @@ class Turns:
             self._see_to_them()
 
     def __exit__(self, *_: object) -> None:
-        self._leave()
+        self._depth -= 1
+        self._lock.release()
         if self._later:
             self._catch_up()
 

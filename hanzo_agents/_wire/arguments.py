@@ -55,7 +55,19 @@ class Attached(TypedDict, total=False):
     timeout: float | httpx2.Timeout | NotGiven | None
 
 
-class ChatSettings(Attached, total=False):
+class Wishes(TypedDict, total=False):
+    """What a call asks of its routing. Never sent.
+
+    Attributes:
+        options: handed to the methods of the client's `RoutingStrategy`.
+        quality_threshold: the least that will do: "acceptable", "good", "excellent", or a share from 0 to 1.
+    """
+
+    options: Mapping[str, Any] | None
+    quality_threshold: float | str | None
+
+
+class ChatSettings(Attached, Wishes, total=False):
     """What `chat.completions.create`, `parse` and `stream` take beside `messages` and the format of the answer."""
 
     model: str | ChatModel | Omit
@@ -94,25 +106,13 @@ class ChatSettings(Attached, total=False):
     web_search_options: completion_create_params.WebSearchOptions | Omit
 
 
-class Wishes(TypedDict, total=False):
-    """What a call asks of its routing. Never sent.
-
-    Attributes:
-        options: handed to the methods of the client's `RoutingStrategy`.
-        quality_threshold: the least that will do: "acceptable", "good", "excellent", or a share from 0 to 1.
-    """
-
-    options: Mapping[str, Any] | None
-    quality_threshold: float | str | None
-
-
-class ChatArguments(ChatSettings, Wishes, total=False):
+class ChatArguments(ChatSettings, total=False):
     """What `chat.completions.create` takes beside `messages` and `stream`."""
 
     response_format: completion_create_params.ResponseFormat | Omit
 
 
-class ResponsesSettings(Attached, total=False):
+class ResponsesSettings(Attached, Wishes, total=False):
     """What `responses.create`, `parse` and `stream` take beside `tools` and the format of the answer."""
 
     input: str | ResponseInputParam | Omit
@@ -149,7 +149,7 @@ class ResponsesSettings(Attached, total=False):
     user: str | Omit
 
 
-class ResponsesArguments(ResponsesSettings, Wishes, total=False):
+class ResponsesArguments(ResponsesSettings, total=False):
     """What `responses.create` takes beside `stream`."""
 
     tools: Iterable[ToolParam] | Omit

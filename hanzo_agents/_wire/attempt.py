@@ -26,6 +26,7 @@ from hanzo_agents._wire.failures import (
     request_id_of,
     status_error,
 )
+from hanzo_agents._wire.headers import told_by
 from hanzo_agents._wire.labels import Labels
 from hanzo_agents._wire.reading import MISSHAPEN, SHAPE_ERRORS, Parser, json_or_none, read_body
 from hanzo_agents._wire.redact import Secrets
@@ -98,7 +99,7 @@ class Endpoint:
                 record.sent = True
             response = await self._send(call, exchange)
             record.status_code = response.status_code
-            note_headers(record, response.headers, stream=exchange.stream)
+            note_headers(record, told_by(response), stream=exchange.stream)
             if exchange.stream:
                 return await self._accept_stream(call, exchange, response, record)
             return await self._accept_value(call, exchange, response, record)
@@ -170,7 +171,7 @@ class Endpoint:
             usage = None
         if usage is None:
             raise not_an_answer(MISSHAPEN, response, content, secrets)
-        group = response.headers.get("x-litellm-model-group")
+        group = told_by(response).get("x-litellm-model-group")
         record.model = group or getattr(value, "model", record.model)
         estimate(call, record, group=group)
         record.accepted = record.ended = call.clock.now()
@@ -181,7 +182,7 @@ class Endpoint:
         await self._check_content_type(response)
         view: RequestView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
         check = exchange.dialect.events(view, lambda text: estimated_usage(view.text, text))
-        account = StreamAccount(call, record, check, response.headers.get("x-litellm-model-group"))
+        account = StreamAccount(call, record, check, told_by(response).get("x-litellm-model-group"))
         tap = Tap()
         reader = EventReader(
             response, exchange.dialect, check, self.parser,
@@ -215,7 +216,7 @@ class Endpoint:
 
     async def _check_content_type(self, response: Any) -> None:
         """A stream must be one: pages and plain JSON with a success status are not."""
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = told_by(response).get("content-type", "").partition(";")[0].strip().lower()
         if kind not in {"text/html", "application/json", "text/plain"} and not kind.endswith("+json"):
             return
         content = await self._body(response, MOST_ERROR_BYTES)
@@ -237,5 +238,5 @@ class Endpoint:
             record.cost = Cost(Decimal(0), "reported" if not record.sent else "estimated")
         if isinstance(error, APIStatusError):
             record.status_code = error.status_code
-            note_headers(record, error.response.headers)
+            note_headers(record, told_by(error.response))
         call.journal.finish(record)

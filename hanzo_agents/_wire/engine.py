@@ -12,7 +12,10 @@ from hanzo_agents._kernel.outcome import Outcome
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal, tracked
 from hanzo_agents._wire.attempt import Endpoint, Exchange
+from hanzo_agents._wire.dialects.embeddings import EMBEDDINGS
+from hanzo_agents._wire.keeping.apart import WireLikeness
 from hanzo_agents._wire.keeping.codec import WireCodec
+from hanzo_agents._wire.keeping.voice import WireVoice
 from hanzo_agents._wire.model_info import EndpointPrices
 from hanzo_agents._wire.replies import note_outcome
 from hanzo_agents._wire.stream import HanzoStream
@@ -73,6 +76,8 @@ class Engine:
         self.prices: Prices = EndpointPrices(learned, self._home, self._endpoint)
         self._service = stack.bind(self._send)
         self._codec = WireCodec(client, stack)
+        self._likeness = WireLikeness(self._codec)
+        self._voice = WireVoice(self._codec)
 
     def encode(self, dialect: Dialect, body: Any) -> bytes:
         """A body as the home endpoint gets it; TypeError or ValueError when it is not plain JSON."""
@@ -95,6 +100,8 @@ class Engine:
             home=self._address,
             payload=Exchange(dialect, extras, stream),
             codec=self._codec,
+            likeness=None if dialect is EMBEDDINGS else self._likeness,
+            voice=None if dialect is EMBEDDINGS else self._voice,
             prices=self.prices,
             clock=clock,
             spare=spare_stands_by.get(),
@@ -111,6 +118,8 @@ class Engine:
 
     async def _send(self, call: Call) -> Reply:
         exchange: Exchange = call.payload
+        if call.target.foreign:
+            raise _foreign(call.target)
         if call.target.base_url is None:
             reply = await self._home.attempt(call, exchange)
             exchange.opened.append(reply)
@@ -150,7 +159,11 @@ async def _leave(replies: list[Reply]) -> None:
 def _refuse_foreign(stack: Stack) -> None:
     for target in stack.targets:
         if target.foreign:
-            raise ConfigError(
-                f"fallbacks: {target} is a model object, which the client cannot send to; "
-                "use it with HanzoModelProvider or wrap()"
-            )
+            raise _foreign(target)
+
+
+def _foreign(target: Target) -> ConfigError:
+    return ConfigError(
+        f"fallbacks: {target} is a model object, which the client cannot send to; "
+        "use it with HanzoModelProvider or wrap()"
+    )

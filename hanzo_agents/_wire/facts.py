@@ -28,9 +28,9 @@ MOST_COST = Decimal(100_000)
 """US dollars. More is not believed: `MOST_TOKENS` cost 6 000 dollars with the dearest models."""
 
 _TOLD = ("prompt_tokens", "input_tokens", "completion_tokens", "output_tokens")
-_CACHED = ("cached_tokens", "cache_read_input_tokens", "prompt_cache_hit_tokens")
+_CACHED = frozenset({"cached_tokens", "cache_read_input_tokens", "prompt_cache_hit_tokens"})
 """How OpenAI, Anthropic and DeepSeek name the tokens read from a cache, among the details or beside them."""
-_WRITTEN = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
+_WRITTEN = frozenset({"cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"})
 """How OpenAI, LiteLLM and Anthropic name the tokens written to it."""
 
 
@@ -45,7 +45,6 @@ def note_headers(attempt: Attempt, headers: Mapping[str, str], *, stream: bool =
     The price in a stream's headers is left: the router prices some before there is an answer. So is a price of
     zero: the router says it of failures, and of models whose price it does not know.
     """
-    headers = dict(headers.items())  # to look for a header that is not there takes httpx2 two microseconds
     attempt.request_id = headers.get("x-request-id") or headers.get("x-litellm-call-id")
     if group := headers.get("x-litellm-model-group"):
         attempt.model = group
@@ -124,14 +123,10 @@ def _fields(part: Any) -> Mapping[str, Any]:
     return {**own, **more} if more else own
 
 
-def _largest(details: Mapping[str, Any], told: Mapping[str, Any], names: tuple[str, ...]) -> int:
+def _largest(details: Mapping[str, Any], told: Mapping[str, Any], names: frozenset[str]) -> int:
     """The largest of the counts that name the same tokens; 0 where none makes sense."""
-    largest = 0
-    for of in (details, told):
-        for name in names:
-            if name in of:
-                largest = max(largest, _count(of[name]) or 0)
-    return largest
+    counts = [_count(of[name]) or 0 for of in (details, told) for name in names.intersection(of)]
+    return max(counts, default=0)
 
 
 def _count(*values: Any) -> int | None:

@@ -12,6 +12,7 @@ import httpx2
 import openai
 from openai._httpx2 import timeout_exceptions
 
+from hanzo_agents._wire.headers import told_by
 from hanzo_agents.errors import InvalidResponse, StreamTruncated
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "redirected",
     "reported_error",
     "request_id_of",
+    "scrubbed_copy",
     "status_error",
     "truncated",
 ]
@@ -36,6 +38,14 @@ def status_error(
     client: openai.AsyncOpenAI, response: httpx2.Response, content: bytes, secrets: Secrets
 ) -> openai.APIStatusError:
     """The SDK's own error for a bad status, around a copy of the response without secrets."""
+    copy = scrubbed_copy(response, content, secrets)
+    error = client._make_status_error_from_response(copy)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    error.__traceback__ = None
+    return error
+
+
+def scrubbed_copy(response: httpx2.Response, content: bytes, secrets: Secrets) -> httpx2.Response:
+    """A response without secrets, of a request without headers and body."""
     text = _scrubbed(content, secrets)
     # As bytes: a header may hold anything, also what no encoding explains.
     headers = [
@@ -43,12 +53,9 @@ def status_error(
         for name, value in response.headers.raw
         if name.lower() not in _DROPPED
     ]
-    copy = httpx2.Response(
+    return httpx2.Response(
         response.status_code, headers=headers, content=text.encode(), request=bare_request(response.request)
     )
-    error = client._make_status_error_from_response(copy)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    error.__traceback__ = None
-    return error
 
 
 def _scrubbed(content: bytes, secrets: Secrets) -> str:
@@ -99,8 +106,7 @@ def not_an_answer(why: str, response: Any, content: bytes, secrets: Secrets) -> 
 
 def request_id_of(response: Any) -> str | None:
     """The upstream's id of the request that a response answers."""
-    found: str | None = response.headers.get("x-request-id")
-    return found
+    return told_by(response).get("x-request-id")
 
 
 def truncated(why: str, request_id: str | None = None) -> StreamTruncated:

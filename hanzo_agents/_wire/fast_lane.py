@@ -27,6 +27,7 @@ __all__ = ["CHAT_LANE", "RESPONSES_LANE", "FastLane", "fill_model"]
 
 _ATTACHED = frozenset({"extra_headers", "extra_query", "extra_body", "timeout"})
 _RAW = "x-stainless-"
+_ABSENT = (Omit, NotGiven)
 
 
 class FastLane:
@@ -43,15 +44,15 @@ class FastLane:
     ) -> None:
         self._dialect = dialect
         self._resource = resource
-        self._order: tuple[str, ...] = ()
-        self._known: frozenset[str] = frozenset()
+        self._order: dict[str, int] = {}
+        self._known: set[str] = set()
         self._required = required
 
     def enter(self, engine: Engine, kwargs: Mapping[str, Any]) -> tuple[RequestView, Extras] | None:
         """The view and extras of a call, None when it must take the ordinary road."""
         if not self._order:
-            self._order = _wire_order(self._resource())
-            self._known = frozenset(self._order) | _ATTACHED
+            self._order = {name: place for place, name in enumerate(_wire_order(self._resource()))}
+            self._known = self._order.keys() | _ATTACHED
         if not self._required.issubset(kwargs):
             return None
         if kwargs.get("extra_query") or kwargs.get("extra_body") or not self._known.issuperset(kwargs):
@@ -61,10 +62,8 @@ class FastLane:
             return None
         timeout = kwargs.get("timeout", not_given)
         checked_timeout("timeout", timeout)
-        body: dict[str, Any] = {}
-        for name in self._order:
-            if name in kwargs and not isinstance(value := kwargs[name], Omit | NotGiven):
-                body[name] = value
+        given = {name: value for name, value in kwargs.items() if not isinstance(value, _ABSENT)}
+        body = {name: given[name] for name in sorted(given.keys() - _ATTACHED, key=self._order.__getitem__)}
         try:
             content = engine.encode(self._dialect, body)
         except (TypeError, ValueError, RecursionError):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from openai._models import FinalRequestOptions
 
 from hanzo_agents._wire.reading import json_or_none, read_body
 from hanzo_agents._wire.sync.calls import call_off_loop
+from hanzo_agents._wire.transport import is_here
 from hanzo_agents.prices.pages import read_page
 from hanzo_agents.prices.price import Price
 
@@ -64,8 +66,10 @@ class EndpointPrices:
         return learned.known(target.name)
 
     def _here(self, target: Target) -> bool:
-        """Whether a node of the user's own answers, which bills nobody."""
-        return (self._home.provider if target.base_url is None else target.provider) == "local"
+        """Whether a node on this machine answers, which bills nobody; of one elsewhere nobody knows that."""
+        if target.base_url is None:
+            return self._home.provider == "local" and is_here(self._home.client.base_url.host)
+        return target.provider == "local" and is_here(urlsplit(target.base_url).hostname or "")
 
     async def _page(self, target: Target) -> Page | None:
         return await _page_of(self._home if target.base_url is None else self._away(target))

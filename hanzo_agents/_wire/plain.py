@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from hanzo_agents._wire.redact import Secrets
 
-__all__ = ["PlainRequests", "scrubbed"]
+__all__ = ["PlainRequests", "only_unsent", "scrubbed"]
 
 
 @dataclass(frozen=True, slots=True)
-class _PlainView:
+class PlainView:
     """A request that policies do not look into."""
 
     operation: str
@@ -46,10 +46,10 @@ class _PlainView:
     stateful: bool = False
     dropped: tuple[str, ...] = ()
 
-    def with_model(self, model: str | None) -> _PlainView:
+    def with_model(self, model: str | None) -> PlainView:
         return self
 
-    def with_max_output(self, tokens: int) -> _PlainView:
+    def with_max_output(self, tokens: int) -> PlainView:
         return self
 
 
@@ -59,7 +59,7 @@ class PlainRequests:
     def __init__(self, stack: Stack, *, single: bool) -> None:
         kept = [policy for policy in stack.policies if isinstance(policy, Deadline | Retry) or _pays(policy)]
         self._reading = Stack.silently(kept)
-        self._writing = Stack.silently(map(_only_unsent, kept))
+        self._writing = Stack.silently(map(only_unsent, kept))
         self._single = single
 
     async def run(self, method: str, path: str, request: Callable[[], Awaitable[Any]]) -> Any:
@@ -72,7 +72,7 @@ class PlainRequests:
         stack = self._reading if method.lower() == "get" else self._writing
         call = Call(
             target=Target(path),
-            view=_PlainView(f"{method.upper()} {path}"),
+            view=PlainView(f"{method.upper()} {path}"),
             journal=open_journal(clock.now(), path),
             single=self._single,
             clock=clock,
@@ -85,7 +85,8 @@ def _pays(policy: Policy) -> bool:
     return getattr(policy, "place", None) is Place.BUDGET
 
 
-def _only_unsent(policy: Policy) -> Policy:
+def only_unsent(policy: Policy) -> Policy:
+    """The policy for requests that may not be repeated: a Retry repeats only what the upstream has not seen."""
     if not isinstance(policy, Retry):
         return policy
     worth = policy.on
@@ -113,5 +114,7 @@ async def scrubbed(client: openai.AsyncOpenAI, secrets: Secrets, request: Callab
     except (AttributeError, ValueError):
         failure = InvalidResponse("the reply does not have the shape of an answer", code="invalid_response")
     except openai.APIConnectionError as error:
+        if isinstance(error.__cause__, HanzoError):  # the transport's own refusal
+            raise error.__cause__ from None
         failure = connection_error(error.__cause__ or error, error.request, secrets.sent_with(error.request))  # type: ignore[arg-type]
     raise failure

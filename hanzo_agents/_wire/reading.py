@@ -14,6 +14,7 @@ import pydantic
 
 from hanzo_agents._kernel.shapes import as_dict
 from hanzo_agents._wire.failures import not_an_answer, reported_error, request_id_of, truncated
+from hanzo_agents._wire.headers import told_by
 from hanzo_agents.errors import InvalidResponse, ResponseTooLarge
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ async def read_body(response: Any, limit: int) -> bytes:
     Raises:
         ResponseTooLarge: it has more than `limit` bytes, also when compressed to fewer.
     """
-    length = response.headers.get("content-length", "")
-    if "content-encoding" not in response.headers and length.isdigit() and int(length) <= limit:
+    told = told_by(response)
+    length = told.get("content-length", "")
+    if "content-encoding" not in told and length.isdigit() and int(length) <= limit:
         whole: bytes = await response.aread()
         return whole
     parts: list[bytes] = []

@@ -21,8 +21,9 @@ from hanzo_agents._wire.dialects.chat import CHAT
 from hanzo_agents._wire.dialects.responses import RESPONSES
 from hanzo_agents._wire.fast_lane import CHAT_LANE, RESPONSES_LANE, fill_model
 from hanzo_agents._wire.replies import loaded
+from hanzo_agents._wire.tools import spell_tools
 from hanzo_agents._wire.whole import Gathered, wants_whole
-from hanzo_agents._wire.wishes import routed, wishes_in
+from hanzo_agents._wire.wishes import heeding, wished, wishes_in
 from hanzo_agents.batch import plan_batch
 from hanzo_agents.errors import ConfigError
 
@@ -99,14 +100,12 @@ class HanzoCompletions(AsyncCompletions):
         """As `openai`'s, sent through the policies."""
         if self._client.whole_by_stream and wants_whole(kwargs):
             return await self._gathered(kwargs)
-        fill_model(self._client.default_model, kwargs)
+        fill_model(self._client.default_model, spell_tools(kwargs))
         engine = self._client._engine  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         entered = CHAT_LANE.enter(engine, kwargs)
         if entered is None:
             if wishes := wishes_in(kwargs, self._client.stack):
-                create: Any = self.create
-                with routed(**wishes):
-                    return await create(**kwargs)
+                return await wished(self, wishes).create(**kwargs)
             ordinary: Any = super()
             return await ordinary.create(**kwargs)
         view, extras = entered
@@ -130,10 +129,11 @@ class HanzoCompletions(AsyncCompletions):
     ) -> HanzoParsedChatCompletion[T]:
         """As `openai`'s, sent through the policies."""
         ordinary: Any = super()
-        arguments = fill_model(self._client.default_model, {**settings})
-        parsed: HanzoParsedChatCompletion[T] = await ordinary.parse(
-            messages=messages, response_format=response_format, **arguments
-        )
+        arguments = fill_model(self._client.default_model, spell_tools({**settings}))
+        with heeding(arguments, self._client.stack):
+            parsed: HanzoParsedChatCompletion[T] = await ordinary.parse(
+                messages=messages, response_format=response_format, **arguments
+            )
         return parsed
 
     @override
@@ -145,8 +145,8 @@ class HanzoCompletions(AsyncCompletions):
         **settings: Unpack[ChatSettings],
     ) -> AsyncChatCompletionStreamManager[T]:
         """As `openai`'s, sent through the policies."""
-        ordinary: Any = super()
-        arguments = fill_model(self._client.default_model, {**settings})
+        arguments = fill_model(self._client.default_model, spell_tools({**settings}))
+        ordinary: Any = super(HanzoCompletions, wished(self, wishes_in(arguments, self._client.stack)))
         manager: AsyncChatCompletionStreamManager[T] = ordinary.stream(
             messages=messages, response_format=response_format, **arguments
         )
@@ -180,7 +180,7 @@ class HanzoCompletions(AsyncCompletions):
         """
         plan = plan_batch(
             requests, model=model or self._client.default_model, max_concurrent=max_concurrent, file=file,
-            progress=progress, arguments=arguments,
+            progress=progress, arguments=spell_tools(arguments),
         )  # fmt: skip
         return await plan.carry_out(self.create, loaded)
 
@@ -217,15 +217,13 @@ class HanzoResponses(AsyncResponses):
     @override
     async def create(self, **kwargs: Any) -> Any:
         """As `openai`'s, sent through the policies."""
-        if not kwargs.get("prompt"):
+        if not spell_tools(kwargs, flat=True).get("prompt"):
             fill_model(self._client.default_model, kwargs)
         engine = self._client._engine  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         entered = RESPONSES_LANE.enter(engine, kwargs)
         if entered is None:
             if wishes := wishes_in(kwargs, self._client.stack):
-                create: Any = self.create
-                with routed(**wishes):
-                    return await create(**kwargs)
+                return await wished(self, wishes).create(**kwargs)
             ordinary: Any = super()
             return await ordinary.create(**kwargs)
         view, extras = entered
@@ -243,9 +241,11 @@ class HanzoResponses(AsyncResponses):
     ) -> HanzoParsedResponse[T]:
         """As `openai`'s, sent through the policies."""
         ordinary: Any = super()
-        parsed: HanzoParsedResponse[T] = await ordinary.parse(
-            text_format=text_format, parse_as=parse_as, stream=stream, verbosity=verbosity, **arguments
-        )
+        asked = spell_tools({**arguments}, flat=True)
+        with heeding(asked, self._client.stack):
+            parsed: HanzoParsedResponse[T] = await ordinary.parse(
+                text_format=text_format, parse_as=parse_as, stream=stream, verbosity=verbosity, **asked
+            )
         return parsed
 
     @overload
@@ -267,10 +267,10 @@ class HanzoResponses(AsyncResponses):
     @override
     def stream(self, **kwargs: Any) -> Any:
         """As `openai`'s, sent through the policies."""
-        ordinary: Any = super()
+        ordinary: Any = super(HanzoResponses, wished(self, wishes_in(kwargs, self._client.stack)))
         if not kwargs.get("response_id") and not kwargs.get("prompt"):
             fill_model(self._client.default_model, kwargs)
-        return ordinary.stream(**kwargs)
+        return ordinary.stream(**spell_tools(kwargs, flat=True))
 
     @override
     def connect(self, *_: Any, **__: Any) -> NoReturn:

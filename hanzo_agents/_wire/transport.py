@@ -26,7 +26,7 @@ from hanzo_agents.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-__all__ = ["LoopLocalTransport", "is_loopback"]
+__all__ = ["LoopLocalTransport", "is_here", "is_loopback"]
 
 KEEPALIVE = 10
 """Idle connections kept. The pool probes each on every request: 100 of them cost more than reconnecting."""
@@ -42,10 +42,16 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
         proxy: a proxy for everything but loopback, instead of the environment's.
         verify: an ssl context, or True for the system's certificates.
         cert: a client certificate file, with its key.
+        stays_here: refuse, with a ConfigError, every request that is not for this machine.
     """
 
     def __init__(
-        self, *, proxy: str | None = None, verify: ssl.SSLContext | bool = True, cert: str | Path | None = None
+        self,
+        *,
+        proxy: str | None = None,
+        verify: ssl.SSLContext | bool = True,
+        cert: str | Path | None = None,
+        stays_here: bool = False,
     ) -> None:
         if proxy is not None and not isinstance(proxy, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"proxy: expected a URL, got {type(proxy).__name__}")
@@ -57,6 +63,7 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
         self._environment = {} if proxy else urllib_request.getproxies_environment()
         self._verify = verify
         self._cert = cert
+        self._stays_here = stays_here
         self._context: ssl.SSLContext | None = verify if isinstance(verify, ssl.SSLContext) else None
         self._pools: _PoolsByLoop = weakref.WeakKeyDictionary()
         # Holds the pools, so that connections do not go down with a client nobody closed: their loop closes them.
@@ -65,6 +72,8 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
     @override
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send through the running loop's pool."""
+        if self._stays_here and not is_here(request.url.host):
+            raise ConfigError(f'base_url: inference_mode="local" sends nothing to {request.url.host}')
         loop = asyncio.get_running_loop()
         pools = self._pools.get(loop)
         if pools is None:
@@ -80,14 +89,14 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
 
     def _open(self, scheme: str, proxy: str | None) -> httpx2.AsyncHTTPTransport:
         # Here, as httpx2 does it: nothing is sent by who only imports us.
-        from hanzo_agents._wire.whole_writes import write_whole
+        from hanzo_agents._wire.connections import connect_directly
 
         transport = httpx2.AsyncHTTPTransport(
             verify=self._ssl_context(needed=scheme == "https" or proxy is not None),
             limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=KEEPALIVE),
             proxy=proxy,
         )
-        return write_whole(transport)
+        return connect_directly(transport)
 
     def _ssl_context(self, *, needed: bool) -> ssl.SSLContext:
         """One context for all loops: loading certificates takes 19 ms. Plain http gets one that trusts nobody."""
@@ -208,6 +217,11 @@ def _with_scheme(proxy: str) -> str:
     if parsed.scheme not in {"http", "https"} or not parsed.host or " " in url:
         raise ConfigError("proxy: expected http(s)://host:port, got something else")
     return url
+
+
+def is_here(host: str) -> bool:
+    """Whether a host is this machine without asking anybody: of names, only `localhost` is."""
+    return is_loopback(host) and not host.lower().endswith(".localhost")
 
 
 def is_loopback(host: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.canonical import CANONICAL, joined
@@ -9,13 +11,13 @@ from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from hanzo_agents._kernel.codec import Question
     from hanzo_agents._kernel.stack import Policy
 
-__all__ = ["add_wishes", "routed", "routes", "wishes_in", "wishes_now"]
+__all__ = ["add_wishes", "heeding", "routed", "routes", "wished", "wishes_in", "wishes_now"]
 
 _NAMES = {"options": "options", "quality_threshold": "quality"}
 
@@ -36,6 +38,35 @@ def wishes_in(kwargs: dict[str, Any], policies: Iterable[Policy]) -> dict[str, A
 
         tier_of("quality_threshold", wishes["quality"])
     return wishes
+
+
+def wished(resource: Any, wishes: Mapping[str, Any]) -> Any:
+    """The same resource, whose `create` is sent with these wishes: the SDK's `stream` calls it later."""
+    if not wishes:
+        return resource
+    copy = type(resource)(resource._client)  # noqa: SLF001
+    create = copy.create
+
+    async def later(**kwargs: Any) -> Any:
+        with routed(**wishes):
+            return await create(**kwargs)
+
+    def now(**kwargs: Any) -> Any:
+        with routed(**wishes):
+            return create(**kwargs)
+
+    copy.create = later if iscoroutinefunction(create) else now
+    return copy
+
+
+def heeding(kwargs: dict[str, Any], policies: Iterable[Policy]) -> AbstractContextManager[None]:
+    """Have the call of the block routed as its arguments ask, out of which that is taken.
+
+    Raises:
+        ConfigError: as `wishes_in`.
+    """
+    wishes = wishes_in(kwargs, policies)
+    return routed(**wishes) if wishes else nullcontext()
 
 
 def routes(policies: Iterable[Policy]) -> bool:

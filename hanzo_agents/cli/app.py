@@ -10,6 +10,7 @@ import click
 from hanzo_agents._version import __version__
 from hanzo_agents.cli.chat import chat
 from hanzo_agents.cli.check import check
+from hanzo_agents.cli.mcp import mcp
 from hanzo_agents.cli.models import models
 from hanzo_agents.cli.node import node
 from hanzo_agents.cli.quickstart import quickstart
@@ -28,7 +29,7 @@ def app() -> None:
     """
 
 
-for command in (quickstart, chat, models, node, check, usage):
+for command in (quickstart, chat, models, node, check, usage, mcp):
     app.add_command(command)
 
 

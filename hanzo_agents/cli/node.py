@@ -19,7 +19,11 @@ __all__ = ["node"]
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on. There is no authentication."
 )
-@click.option("--model", metavar="FILE", help="A GGUF file to serve. Default: SmolLM2-135M-Instruct.")
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="What to serve: a GGUF file, or a model that was downloaded. Default: SmolLM2-135M-Instruct.",
+)
 @click.option("--name", help="Name to serve it under. Default: the file's, in short.")
 def node(*, port: int, host: str, model: str | None, name: str | None) -> None:
     """Serve a small real model over the OpenAI API until Ctrl-C."""

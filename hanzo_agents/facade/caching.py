@@ -1,4 +1,4 @@
-"""`enable_cache` and its companions: the `Cache` they mean."""
+"""`enable_cache` and its companions: the `Cache` they mean, and the `SemanticCache` behind it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from hanzo_agents.stores.sqlite import SQLiteStore
 from hanzo_agents.stores.state_dir import state_dir
 
 if TYPE_CHECKING:
+    from hanzo_agents._kernel.stack import Policy
     from hanzo_agents.facade.keywords import CacheKeywords
     from hanzo_agents.stores.store import Store
 
-__all__ = ["REDIS", "REDIS_URL", "cache_of"]
+__all__ = ["REDIS", "REDIS_URL", "caches_of"]
 
 REDIS_URL = "HANZO_REDIS_URL"
 REDIS = "redis://127.0.0.1:6379/0"
 """Where a Redis listens that nobody has configured."""
 
 
-def cache_of(given: CacheKeywords, store: Store | None = None, *, routed: bool = False) -> Cache | None:
-    """The cache that these keywords mean, None for none.
+def caches_of(given: CacheKeywords, store: Store | None = None, *, routed: bool = False) -> tuple[Policy, ...]:
+    """The caches that these keywords mean: none, the exact one, or that and the one of similar questions.
 
     Args:
         given: the keywords.
@@ -43,24 +44,28 @@ def cache_of(given: CacheKeywords, store: Store | None = None, *, routed: bool =
         for name in ("cache_backend", "cache_ttl", "redis_url"):
             if given.get(name) is not None:
                 raise ConfigError(f"{name}: has no effect without enable_cache=True")
-        return None
+        return ()
     if given.get("redis_url") is not None and backend != "redis":
         raise ConfigError('redis_url: has no effect without cache_backend="redis"')
     fields: dict[str, Any] = {} if given.get("cache_ttl") is None else {"ttl": given.get("cache_ttl")}
+    store = store or _store(backend or "memory", given.get("redis_url"))
     with known_as(Cache_ttl="cache_ttl"):
-        return Cache(
-            store=store or _store(backend or "memory", given.get("redis_url")), substitutes=routed, **fields
-        )
+        exact = Cache(store=store, substitutes=routed, **fields)
+    if not given.get("semantic_cache"):
+        return (exact,)
+    from hanzo_agents.policies.semantic import SemanticCache
+
+    fields["threshold"] = given.get("similarity_threshold")
+    with known_as(SemanticCache_embed="semantic_cache", SemanticCache_threshold="similarity_threshold"):
+        return exact, SemanticCache(store=store, substitutes=routed, **fields)
 
 
 def _check_semantic(given: CacheKeywords) -> None:
     check_share("similarity_threshold", given.get("similarity_threshold"))
     if given.get("semantic_cache"):
-        raise ConfigError(
-            "semantic_cache: not available yet: answers are given to calls that ask exactly the same; "
-            "leave it out, and keep enable_cache=True"
-        )
-    if given.get("similarity_threshold") is not None:
+        if not given.get("enable_cache"):
+            raise ConfigError("semantic_cache: has no effect without enable_cache=True")
+    elif given.get("similarity_threshold") is not None:
         raise ConfigError("similarity_threshold: has no effect without semantic_cache=True")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -41,14 +41,14 @@ def check_share(name: str, value: object) -> None:
 
 def check_positive(name: str, value: object, unit: str) -> None:
     """Raise ConfigError unless the value is a finite number above 0, or not given."""
-    if value is not None and not (_is_number(value) and 0 < cast("float", value) < math.inf):
+    if value is not None and not (_is_number(value) and 0 < cast("float", value) <= sys.float_info.max):
         raise ConfigError(f"{name}: expected {unit} > 0, got {value!r}")
 
 
 def check_one_of(name: str, value: object, choices: Iterable[str]) -> None:
     """Raise ConfigError unless the value is one of `choices`, or not given."""
     known = list(choices)
-    if value is not None and value not in known:
+    if value is not None and not (isinstance(value, str) and value in known):
         raise ConfigError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}")
 
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hanzo_agents._kernel.stack import Place, Policy, Stack
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.facade.caching import cache_of
+from hanzo_agents.facade.caching import caches_of
 from hanzo_agents.facade.checked import check_flag
-from hanzo_agents.facade.keywords import PLACES, CacheKeywords
+from hanzo_agents.facade.keywords import AUTO, PLACES, CacheKeywords
 from hanzo_agents.facade.places import placed
 from hanzo_agents.facade.resilience import breaker_of, deadline_of, retry_of
-from hanzo_agents.facade.routing import AUTO, AutoRoute, route_of
+from hanzo_agents.facade.routing import AutoRoute, route_of
 from hanzo_agents.facade.spending import budget_of
+from hanzo_agents.facade.staying import check_stays_here
 from hanzo_agents.facade.understanding import Understood
 from hanzo_agents.facade.warming import models_to_warm, warm
 from hanzo_agents.facade.watching import Watchers, watchers_of
 from hanzo_agents.modes import SUBSTITUTES
-from hanzo_agents.policies.cache import Cache
 from hanzo_agents.policies.default import stack_of
 from hanzo_agents.policies.fallback import Fallback
 from hanzo_agents.policies.trace import Trace
@@ -35,6 +35,7 @@ __all__ = ["Facade", "composed", "recached"]
 
 _MEANING = {
     "Cache": "enable_cache",
+    "SemanticCache": "semantic_cache",
     "Budget": "daily_budget, monthly_budget and max_cost_per_request",
     "Retry": "retry_on and retry_delay",
     "Breaker": "circuit_breaker",
@@ -50,7 +51,7 @@ class Facade:
 
     Attributes:
         caching: the keywords of the cache, as they were given.
-        cache: the cache they made.
+        caches: those they made: the exact one first.
         route: chooses the model of calls that name none.
         local: the models of this machine; None where they take no part.
         stays_here: nothing may leave this machine.
@@ -59,7 +60,7 @@ class Facade:
     """
 
     caching: CacheKeywords = field(default_factory=CacheKeywords, repr=False)
-    cache: Cache | None = None
+    caches: tuple[Policy, ...] = ()
     watchers: Watchers = field(default_factory=Watchers)
     route: AutoRoute | None = None
     local: Local | None = None
@@ -67,11 +68,11 @@ class Facade:
     whole_by_stream: bool = False
     warmed: tuple[str, ...] = ()
 
-    def begin(self, client: Any) -> None:
-        """Do what is to be done once the client is there."""
+    def begin(self, client: Any, *, copied: bool) -> None:
+        """Do what is to be done once the client is there, or a copy of it."""
         if self.route is not None:
             self.route.begin(client)
-        if self.warmed:
+        if self.warmed and not copied:
             warm(client, self.warmed)
 
     async def ready(self) -> None:
@@ -87,9 +88,9 @@ def composed(asked: Asked, given: Keywords) -> Understood:
         ConfigError: a keyword is wrong, contradicts another one, or a policy that is given besides.
     """
     check_flag("prefer_streaming", given.get("prefer_streaming"))
-    cache = cache_of(given, routed=route_of(given, None) is not None)
+    caches = caches_of(given, routed=route_of(given, None) is not None)
     made: list[Policy | None] = [
-        cache, budget_of(given), breaker_of(given), retry_of(given, asked.max_retries), deadline_of(given),
+        *caches, budget_of(given), breaker_of(given), retry_of(given, asked.max_retries), deadline_of(given),
     ]  # fmt: skip
     new = [policy for policy in made if policy is not None]
     warmed = models_to_warm(given)
@@ -107,7 +108,7 @@ def composed(asked: Asked, given: Keywords) -> Understood:
     added = () if plan is None else plan.policies
     stack = _stacked(at, _watched([*listed, *new], watchers), added, exact=not (new or watchers.observers))
     facade = Facade(
-        caching=_of_cache(given), cache=cache, watchers=watchers, route=route, local=local,
+        caching=_of_cache(given), caches=caches, watchers=watchers, route=route, local=local,
         stays_here=plan is not None and plan.stays_here, whole_by_stream=bool(given.get("prefer_streaming")),
         warmed=warmed,
     )  # fmt: skip
@@ -147,24 +148,23 @@ def recached(inherited: Inherited, settings: CacheKeywords) -> Inherited:
         known = ", ".join(sorted(CacheKeywords.__optional_keys__))
         raise ConfigError(f"configure_cache: expected some of {known}, got {min(unknown)!r}")
     facade = inherited.beside or Facade()
-    old: Cache | None = facade.cache
-    others = [policy for policy in inherited.stack if policy is not old]
-    if any(isinstance(policy, Cache) for policy in others):
-        raise ConfigError("configure_cache: policies hold a Cache; configure that one")
+    old = facade.caches
+    others = [policy for policy in inherited.stack if not any(policy is one for one in old)]
+    if held := [p for p in others if getattr(p, "place", None) in {Place.CACHE, Place.SEMANTIC}]:
+        raise ConfigError(f"configure_cache: policies hold a {type(held[0]).__name__}; configure that one")
     given: Any = {"enable_cache": True, **facade.caching, **settings}
-    if not settings.get("enable_cache", True):
-        given = {"enable_cache": False}
-    elif "enable_cache" not in settings:
+    if settings.get("enable_cache") is False:
+        given = settings
+    elif settings.get("enable_cache") is None:
         given["enable_cache"] = True
+    if facade.stays_here:
+        check_stays_here(given)
     same = all(given.get(name) == facade.caching.get(name) for name in ("cache_backend", "redis_url"))
-    store = None if old is None or not same else old.store
-    cache = cache_of(given, store, routed=facade.route is not None)
-    if cache is not None:
-        place = next(
-            (n for n, p in enumerate(others) if getattr(p, "place", Place.OTHER) > Place.CACHE), len(others)
-        )
-        others.insert(place, cache)
-    beside = replace(facade, caching=given, cache=cache)
+    store = getattr(old[0], "store", None) if old and same else None
+    caches = caches_of(given, store, routed=facade.route is not None)
+    place = next((n for n, p in enumerate(others) if getattr(p, "place", Place.OTHER) > Place.CACHE), len(others))
+    others[place:place] = caches
+    beside = replace(facade, caching=given, caches=caches)
     return replace(inherited, stack=Stack.silently(others), beside=beside)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._wire.dialects.chat import CHAT
+from hanzo_agents._wire.tools import spell_tools
 from hanzo_agents.errors import ConfigError, Unaccountable
 from hanzo_agents.policies.budget.quote import quote, tokens_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from decimal import Decimal
 
     from hanzo_agents._kernel.price import Prices
@@ -57,9 +58,10 @@ async def estimate(
         raise ConfigError("model: expected a model's name; pass model=, or give the client one")
     if max_tokens is not None and (type(max_tokens) is not int or max_tokens < 1):
         raise ConfigError(f"max_tokens: expected tokens > 0, got {max_tokens!r}")
-    if isinstance(messages, str):
-        raise ConfigError("messages: expected a list of messages, got str")
-    body = {**arguments, "model": model, "messages": list(messages)}
+    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        kind: type[object] = type(messages)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        raise ConfigError(f"messages: expected a list of messages, got {kind.__name__}")
+    body = {**spell_tools(arguments), "model": model, "messages": list(messages)}
     view = CHAT.view(body if max_tokens is None else {**body, "max_tokens": max_tokens})
     price = await prices.learn(Target(model))
     if price is None:

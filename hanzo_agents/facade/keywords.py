@@ -6,14 +6,27 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hanzo_agents._kernel.target import Target
     from hanzo_agents.policies.budget.amounts import Amount
     from hanzo_agents.routing.candidates import StrategyName
     from hanzo_agents.routing.strategy import RoutingStrategy
 
-__all__ = ["KEYWORDS", "PLACES", "CacheKeywords", "Keywords", "MoreSettings", "PlaceKeywords", "RouteKeywords"]
+__all__ = [
+    "AUTO",
+    "KEYWORDS",
+    "PLACES",
+    "CacheKeywords",
+    "Keywords",
+    "MoreSettings",
+    "PlaceKeywords",
+    "RouteKeywords",
+]
+
+
+AUTO = "auto"
+"""The model that calls ask for which leave the choice to the client."""
 
 
 class CacheKeywords(TypedDict, total=False):
@@ -24,7 +37,8 @@ class CacheKeywords(TypedDict, total=False):
         cache_backend: "memory" (this process), "disk" (a file in the user's state folder) or "redis".
         cache_ttl: seconds for which an answer is kept; 3600 by default.
         redis_url: of the "redis" backend; HANZO_REDIS_URL, else the Redis of this machine, by default.
-        semantic_cache, similarity_threshold: answers to similar questions. Not available yet.
+        semantic_cache: give them to calls that ask something similar, too (docs/semantic-cache.md).
+        similarity_threshold: how similar, 0 to 1; by default what its embedding model is tuned for.
     """
 
     enable_cache: bool | None
@@ -69,11 +83,14 @@ class RouteKeywords(TypedDict, total=False):
         routing_strategy: "balanced", "cost_optimized", "latency_optimized", "quality_focused", or a
             `RoutingStrategy` of your own.
         cost_optimize: the same as `routing_strategy="cost_optimized"`.
-        models: the candidates; what there is by default: the node's models and those the router lists.
+        models: the candidates; what there is by default: the node's models and those the router lists. With
+            `prefer_local` and `local_for` the node's are candidates besides.
         preferred_models: chosen first, in this order, whenever they can take the call; candidates too.
         min_quality_threshold: "acceptable", "good", "excellent" or a share from 0 to 1; `quality_threshold=` of a
             call goes before it.
         allow_expensive_models: False passes by models above 15 dollars for a million tokens of output.
+        local_for: says of a text whether it must stay on this machine: `hanzo_agents.routing.pii`, or a function
+            of yours. Such a call is answered by a local model or refused, whatever model it names.
     """
 
     auto_route: bool | None
@@ -83,6 +100,7 @@ class RouteKeywords(TypedDict, total=False):
     preferred_models: Sequence[str] | None
     min_quality_threshold: float | str | None
     allow_expensive_models: bool | None
+    local_for: Callable[[str], object] | None
 
 
 class Keywords(CacheKeywords, PlaceKeywords, RouteKeywords, total=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from openai.resources import AsyncModels, Models
@@ -62,6 +63,8 @@ class HanzoModels(AsyncModels):
     ) -> Path:
         """Fetch a model to this machine, unless it is there; the node serves it from then on.
 
+        Cancelled, it stops, and what came is kept for the next time.
+
         Args:
             name: of the catalogue ("qwen-2-7b"), "owner/repo", "owner/repo:Q4_K_M" or "owner/repo/file.gguf" at
                 the Hugging Face hub, or the https address of a GGUF file.
@@ -74,7 +77,11 @@ class HanzoModels(AsyncModels):
         """
         from hanzo_agents.node.download import download
 
-        return await call_off_loop(download, name, sha256=sha256, progress=progress)
+        stop = threading.Event()
+        try:
+            return await call_off_loop(download, name, sha256=sha256, progress=progress, cancelled=stop)
+        finally:
+            stop.set()  # cancelled: its thread ends at the next piece, and what came is kept
 
 
 class SyncModels(Models):
@@ -90,9 +97,7 @@ class SyncModels(Models):
 
     @override
     def list(self, *, provider: str | None = None, **attached: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The models that the router lists; with `provider="local"`, those of this machine.
-
-        A local model also has `context_length`, in tokens, and `parameters`, in billions; None is not known.
+        """As `HanzoModels.list`.
 
         Raises:
             ConfigError: the client asks no local models, or the provider is another.
@@ -108,13 +113,7 @@ class SyncModels(Models):
         sha256: str | None = None,
         progress: Callable[[int, int | None], None] | bool | None = None,
     ) -> Path:
-        """Fetch a model to this machine, unless it is there; the node serves it from then on.
-
-        Args:
-            name: of the catalogue ("qwen-2-7b"), "owner/repo", "owner/repo:Q4_K_M" or "owner/repo/file.gguf" at
-                the Hugging Face hub, or the https address of a GGUF file.
-            sha256: the checksum, for an address.
-            progress: called with the bytes so far and in all; True draws a bar, None does on a terminal.
+        """As `HanzoModels.download`: fetch a model to this machine, unless it is there. A Ctrl-C keeps what came.
 
         Raises:
             ConfigError: the name or the checksum is none, or the extra `hub` is not installed.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents.facade.keywords import PLACES
+from hanzo_agents.facade.staying import check_stays_here
 from hanzo_agents.facade.understanding import nowhere
 from hanzo_agents.modes import plan
 
@@ -32,6 +33,8 @@ def placed(asked: Asked, given: Keywords) -> tuple[Asked, Plan | None]:
         allow_insecure=asked.allow_insecure, fallbacks=asked.fallbacks, http_client=asked.http_client,
         proxy=asked.proxy, **wanted,
     )  # fmt: skip
+    if decided.stays_here:
+        check_stays_here(given, decided.local)
     at = replace(
         asked, base_url=decided.base_url, api_key=decided.api_key, model=decided.model, provider=decided.provider,
         fallbacks=decided.fallbacks,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hanzo_agents.facade.keywords import Keywords
 
-__all__ = ["RETRY_ON", "OneOf", "breaker_of", "deadline_of", "retry_of"]
+__all__ = ["RETRY_ON", "OneOf", "breaker_of", "deadline_of", "latency_of", "retry_of"]
 
 
 def _timed_out(error: Exception) -> bool:
@@ -68,7 +68,8 @@ def retry_of(given: Keywords, max_retries: int | None) -> Retry | None:
     if delay is not None:
         check_positive("retry_delay", delay, "seconds")
         chosen |= {"base_delay": delay, "max_delay": max(8.0, delay)}
-    return Retry(**chosen)
+    with known_as(Retry_base_delay="retry_delay", Retry_attempts="max_retries"):
+        return Retry(**chosen)
 
 
 def _kinds(given: object) -> tuple[str, ...]:
@@ -101,6 +102,16 @@ def deadline_of(given: Keywords) -> Deadline | None:
     Raises:
         ConfigError: it is no number of milliseconds.
     """
+    most = latency_of(given)
+    return None if most is None else Deadline(first_event=most)
+
+
+def latency_of(given: Keywords) -> float | None:
+    """The seconds of `max_latency_ms`.
+
+    Raises:
+        ConfigError: it is no number of milliseconds.
+    """
     most = given.get("max_latency_ms")
     check_positive("max_latency_ms", most, "milliseconds")
-    return None if most is None else Deadline(first_event=most / 1000)
+    return None if most is None else most / 1000

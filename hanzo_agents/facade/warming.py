@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.loop_thread import loop_thread
 from hanzo_agents._kernel.stack import Place, Stack
+from hanzo_agents.facade.analytics import Analytics
 from hanzo_agents.facade.checked import as_names
+from hanzo_agents.policies.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hanzo_agents._kernel.stack import Policy
     from hanzo_agents.client import AsyncHanzo
     from hanzo_agents.facade.keywords import Keywords
 
 __all__ = ["LEFT_OUT", "models_to_warm", "warm"]
 
-LEFT_OUT = frozenset({Place.CACHE, Place.ROUTE, Place.FALLBACK, Place.HEDGE})
+LEFT_OUT = frozenset({Place.CACHE, Place.SEMANTIC, Place.ROUTE, Place.ENSEMBLE, Place.FALLBACK, Place.HEDGE})
 """Policies by which another than the model itself might answer."""
 
 _logger = logging.getLogger("hanzo_agents")
@@ -43,7 +46,7 @@ def warm(client: AsyncHanzo, models: Sequence[str]) -> None:
     Returns at once. What fails is logged, and the client works without.
     """
     inherited = client._inherited  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    stack = Stack.silently(p for p in client.stack if getattr(p, "place", None) not in LEFT_OUT)
+    stack = Stack.silently(map(_uncounted, (p for p in client.stack if getattr(p, "place", None) not in LEFT_OUT)))
     awake = client.copy()
     awake._serve(replace(inherited, stack=stack, beside=None))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     try:
@@ -55,6 +58,13 @@ def warm(client: AsyncHanzo, models: Sequence[str]) -> None:
     task = loop.create_task(_all(awake, models))
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)
+
+
+def _uncounted(policy: Policy) -> Policy:
+    """The same, but for analytics: those are of the calls that somebody made."""
+    if not isinstance(policy, Trace):
+        return policy
+    return replace(policy, also=tuple(one for one in policy.also if not isinstance(one, Analytics)))
 
 
 async def _all(client: AsyncHanzo, models: Sequence[str]) -> None:

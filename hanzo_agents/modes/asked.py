@@ -69,9 +69,10 @@ class Asked:
         Raises:
             ConfigError: a setting is none, or two contradict each other.
         """
-        if self.mode not in {None, *MODES}:
+        if self.mode is not None and not (isinstance(self.mode, str) and self.mode in MODES):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"inference_mode: expected one of {', '.join(MODES)}, got {self.mode!r}")
         self._check_kinds()
+        self._check_lists()
         self._check_names()
         if self.mode == "local":
             self._check_local()
@@ -151,6 +152,14 @@ class Asked:
         if self.fallback_order is not None and not self.fallback_order:
             raise ConfigError("fallback_order: expected at least one name")
         targets_of("fallbacks", self.fallbacks, least=0)
+
+    def _check_lists(self) -> None:
+        for setting in ("fallback_order", "providers"):
+            given: Any = getattr(self, setting)
+            if _listed(given) and (odd := [one for one in given if not isinstance(one, str)]):
+                raise ConfigError(f"{setting}: expected a list of names, got {type(odd[0]).__name__} among them")
+        if bare := [one for one in self.fallback_order or () if one.endswith("/")]:
+            raise ConfigError(f"fallback_order: expected a model behind the slash, got {bare[0]!r}")
 
     def _check_names(self) -> None:
         if self.providers is not None and not isinstance(self.providers, Mapping) and not _listed(self.providers):

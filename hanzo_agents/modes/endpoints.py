@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from typing import TYPE_CHECKING
 
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.modes.provider import DIRECT, SUBSTITUTES, Endpoint
 from hanzo_agents.node.discovery import KNOWN_PORTS
-from hanzo_agents.settings import URL
+from hanzo_agents.settings import KEY, URL
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.target import Target
     from hanzo_agents.modes.asked import Asked
+    from hanzo_agents.node.discovery import FoundNode
 
-__all__ = ["endpoints", "nobody_here", "nobody_to_ask"]
+__all__ = ["endpoints", "nobody_here", "nobody_to_ask", "stands_in"]
+
+_logger = logging.getLogger("hanzo_agents")
 
 
 def endpoints(asked: Asked, *, routed: bool) -> list[Endpoint]:
@@ -69,6 +74,32 @@ def _own(name: str, target: Target, model: str | None, *, routed: bool) -> Endpo
         models=None if own is None else re.compile(re.escape(own) + r"\Z"), lacks=target.lacks,
         context_window=target.context_window, provider=target.provider or (name if target.base_url else None),
     )  # fmt: skip
+
+
+class _StandsIn:
+    """Says, once in a process, that nothing is configured and a small model answers."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def said(self, node: FoundNode) -> None:
+        """Say it, unless it was.
+
+        Raises:
+            ConfigError: there is a key for a router, so that a router was meant.
+        """
+        if os.environ.get(KEY, "").strip():
+            raise ConfigError(f"base_url: {KEY} is set and {URL} is not; set both, or pass base_url= and api_key=")
+        if not self._said:
+            self._said = True
+            _logger.warning(
+                "no router, provider or node is configured: %s answers, a small model on this machine; %s",
+                ", ".join(one.id for one in node.models or ()),
+                f'set {URL} and {KEY} for others, or inference_mode="local" if that is what you want',
+            )
+
+
+stands_in = _StandsIn()
 
 
 def nobody_here() -> str:

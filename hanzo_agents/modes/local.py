@@ -11,7 +11,7 @@ from hanzo_agents.node.discovery import NO_KEY, find_node, forget_nodes
 from hanzo_agents.node.embedded import installed_models, installed_names, serve_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hanzo_agents._kernel.clock import Clock
     from hanzo_agents.node.discovery import FoundNode, LocalModel
@@ -20,6 +20,10 @@ __all__ = ["Local"]
 
 STALE = 30.0
 """Seconds after which a model that is not on the list may have come: the node is asked again."""
+
+
+CLOUDS = frozenset({"anthropic", "azure", "bedrock", "cohere", "google", "openai", "vertex_ai", "xai"})
+"""Who owns models, by `owned_by` of a list, that only ever run in a cloud: a node that lists one passes it on."""
 
 
 class Local:
@@ -31,6 +35,7 @@ class Local:
         found: the node, if one answered so far.
         home: whether the client's own address is that node's.
         named: whether the user named the node, so that it is believed whatever it calls its models.
+        prefers: the model that is asked for here when a call leaves it open.
     """
 
     name = "local"
@@ -43,6 +48,7 @@ class Local:
         found: FoundNode | None,
         home: bool,
         named: bool = False,
+        prefers: str | None = None,
         find: Callable[..., FoundNode | None] = find_node,
     ) -> None:
         self.version = 0
@@ -51,6 +57,7 @@ class Local:
         self._found = found
         self._home = home
         self._named = named or home
+        self._prefers = prefers
         self._find = find
         self._asked: float | None = None
         self._served: dict[str, Target] = {}
@@ -62,9 +69,15 @@ class Local:
 
     @property
     def model(self) -> str | None:
-        """What is asked for here when a call leaves it open: the node's first model."""
-        listed = (self._found.models if self._found is not None else None) or ()
-        return next((one.id for one in listed if self._named or not in_the_cloud(one.id)), None)
+        """What is asked for here when a call leaves it open: the one that is preferred, else the node's first."""
+        if self._prefers is not None:
+            return self._prefers
+        return next((one.id for one in self._at_hand() if self._named or not in_the_cloud(one.id)), None)
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether the node lists models that run in a cloud: then nobody knows where an answer comes from."""
+        return any(map(_passed_on, self._at_hand()))
 
     @property
     def names(self) -> list[str]:
@@ -109,7 +122,7 @@ class Local:
 
     def instead(self, operation: str) -> Target | None:
         """The node's first model; none in place of another's embeddings, which only that one can compare."""
-        return None if self.model is None or operation == "embeddings" else self._at_node(self.model)
+        return None if self.model is None or operation == "embeddings" else self.serving(self.model, operation)
 
     async def ready(self, model: str, clock: Clock) -> None:
         """Look again for a model that is not known, and start the embedded node for one that was downloaded."""
@@ -135,15 +148,24 @@ class Local:
             self.version += 1
 
     def _at_node(self, name: str) -> Target:
+        provider = None if any(one.id == name and _passed_on(one) for one in self._at_hand()) else self.name
         if self._home:
-            return Target(name, label=name, provider="local")
+            return Target(name, label=name, provider=provider)
         assert self.base_url is not None
-        return Target(name, self.base_url, self.api_key, label=f"local/{name}", provider="local")
+        return Target(name, self.base_url, self.api_key, label=f"local/{name}", provider=provider)
+
+    def _at_hand(self) -> Sequence[LocalModel]:
+        """What the node lists."""
+        return (self._found.models if self._found is not None else None) or ()
 
     def _listed(self) -> list[LocalModel]:
-        listed = list(self._found.models or ()) if self._found is not None else []
+        listed = list(self._at_hand())
         known = {one.id for one in listed}
         return [*listed, *(model for model in installed_models() if model.id not in known)]
 
     def __repr__(self) -> str:
         return f"Local({self.base_url or 'nobody yet'})"
+
+
+def _passed_on(model: LocalModel) -> bool:
+    return model.owned_by.lower() in CLOUDS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.modes.asked import Asked
-from hanzo_agents.modes.endpoints import endpoints, nobody_here, nobody_to_ask
+from hanzo_agents.modes.endpoints import endpoints, nobody_here, nobody_to_ask, stands_in
 from hanzo_agents.modes.local import Local
 from hanzo_agents.modes.walk import Providers, StaysHere, loopback
 from hanzo_agents.node.discovery import NO_KEY, NODE_URL, find_node, node_base_url, node_key
@@ -146,10 +146,14 @@ def _local(asked: Asked) -> Plan:
             f'{name}: mode "local" never leaves this machine, and {base_url} is another; use "hybrid"'
         )
     key = node_key(base_url, asked.node_api_key)
-    local = Local(url=base_url, api_key=key, found=found, home=True)
+    local = Local(url=base_url, api_key=key, found=found, home=True, prefers=_preferred(asked))
     model = asked.model or _if_there(local, os.environ.get(MODEL, "").strip()) or local.model
     also = [Target.of(one, "fallbacks") for one in asked.fallbacks]
-    wanted = [("model", model), *(("fallbacks", one.name) for one in also if one.base_url is None)]
+    wanted = [
+        ("fallback_order", _preferred(asked)),
+        ("model", model),
+        *(("fallbacks", one.name) for one in also if one.base_url is None),
+    ]
     for setting, named in wanted:
         if named and not local.may_have(named):
             raise ConfigError(f"{setting}: {local.missing(named)}")
@@ -160,9 +164,19 @@ def _local(asked: Asked) -> Plan:
         local=local, also=tuple(also), falls_back=asked.fallback_on_error is not False,
     )  # fmt: skip
     return Plan(
-        mode="local", base_url=base_url, api_key=key, model=model, provider="local", policies=(walk, StaysHere()),
-        order=("local",), local=local, stays_here=True,
+        mode="local", base_url=base_url, api_key=key, model=model, provider=_named(local),
+        policies=(walk, StaysHere()), order=("local",), local=local, stays_here=True,
     )  # fmt: skip
+
+
+def _preferred(asked: Asked) -> str | None:
+    """The model in `fallback_order=["local/..."]`."""
+    return asked.order_models().get("local")
+
+
+def _named(local: Local) -> str | None:
+    """Who answers at the node, for replies and accounts."""
+    return None if local.passes_on else local.name
 
 
 def _if_there(local: Local, model: str) -> str | None:
@@ -195,7 +209,7 @@ def _others(asked: Asked) -> Plan:
     return Plan(
         mode=asked.mode or "hybrid", base_url=home[0], api_key=home[1],
         model=model or next((one.model for one in order if one.model is not None), None),
-        provider="local" if home[0] == (local and local.base_url) else None,
+        provider=_named(local) if local is not None and home[0] == local.base_url else None,
         policies=(walk,), order=tuple(one.name for one in order), local=local,
     )  # fmt: skip
 
@@ -206,13 +220,19 @@ def _found_local(asked: Asked, *, needed: bool) -> Local | None:
     url = _node_url(asked)
     if found is None and url is None and (needed or asked.names("local") or asked.prefer_local):
         found = embedded_node()
+        if needed and found is not None:
+            stands_in.said(found)
     if found is None and url is None and needed:
         return None
     base_url = found.base_url if found is not None else node_base_url(url) if url is not None else None
     if base_url is not None:
         checked_url("node_url", base_url, allow_insecure=asked.allow_insecure)
     key = node_key(base_url, asked.node_api_key) if base_url is not None else NO_KEY
-    return Local(url=base_url, api_key=key, found=found, home=False, named=url is not None)
+    prefers = _preferred(asked)
+    local = Local(url=base_url, api_key=key, found=found, home=False, named=url is not None, prefers=prefers)
+    if prefers is not None and found is not None and not local.may_have(prefers):
+        raise ConfigError(f"fallback_order: {local.missing(prefers)}")
+    return local
 
 
 def _node_url(asked: Asked) -> str | None:

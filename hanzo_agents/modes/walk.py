@@ -13,8 +13,8 @@ from typing_extensions import override
 from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.target import Target
-from hanzo_agents._wire.transport import is_loopback
-from hanzo_agents.errors import ConfigError
+from hanzo_agents._wire.transport import is_here
+from hanzo_agents.errors import ConfigError, Unsupported
 from hanzo_agents.modes.provider import MOST_NAMES
 from hanzo_agents.policies.fallback import Fallback
 
@@ -58,8 +58,10 @@ class Providers(Fallback):
         if self.local is not None and call.target.base_url is None:
             await self.local.ready(call.target.name, call.clock)
         chain = self._chain(call)
+        if call.exact and chain[0].name not in {call.target.name, call.target.name.partition("/")[2]}:
+            raise Unsupported(f"nobody who may be asked has {call.target}", code="unsupported")
         call.note("Mode", "asks", self._said(call, chain))
-        if len(chain) == 1 or call.pinned or call.single:
+        if len(chain) == 1 or call.pinned or call.single or call.exact:
             return await send(call.aimed_at(chain[0]))
         return await super().__call__(call, send)
 
@@ -70,7 +72,7 @@ class Providers(Fallback):
             chain = self._chain(call)
         except ConfigError as error:
             return Decision("Mode", "refuses", str(error))
-        asked = chain[:1] if call.pinned or call.single else chain
+        asked = chain[:1] if call.pinned or call.single or call.exact else chain
         return Decision("Mode", "asks", self._said(call, asked), {"chain": [str(one) for one in asked]})
 
     @override
@@ -80,7 +82,7 @@ class Providers(Fallback):
             first = self._chain(call)[0]
         except ConfigError:
             return []
-        return [call.aimed_at(first)] if call.pinned or call.single else super().onward(call)
+        return [call.aimed_at(first)] if call.pinned or call.single or call.exact else super().onward(call)
 
     def _said(self, call: Call, chain: list[Target]) -> str:
         first, *others = chain
@@ -120,6 +122,8 @@ class Providers(Fallback):
             serving = serving if not here_only else [one for one in serving if one.provider == "local"]
             if not serving:
                 raise ConfigError(self._missing(name))
+        # Who is not to be stood in for when they fail is not to be when they are not there either.
+        others = others if self.falls_back else ()
         instead = [target for one in others if (target := one.instead(operation)) is not None]
         chain = [*serving, *(one for one in instead if not _same(one, asked))] or [asked]
         if chain[0].name == name and chain[0].label != name and asked.base_url is None:
@@ -189,8 +193,7 @@ def _refuse_others(call: Call) -> None:
 
 def loopback(url: str) -> bool:
     """Whether an address is one of this machine without asking anybody: of names, only `localhost` is."""
-    host = _host(url)
-    return host == "localhost" or (is_loopback(host) and not host.endswith(".localhost"))
+    return is_here(_host(url))
 
 
 def _host(url: str) -> str:

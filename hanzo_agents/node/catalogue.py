@@ -67,7 +67,7 @@ def source_of(reference: str) -> Source:
     if name in CATALOGUE:
         return _at_hub(CATALOGUE[name], name)
     if "://" in reference:
-        if not re.fullmatch(r"https?://[^/\s]+/\S+\.gguf", reference.strip(), re.IGNORECASE):
+        if not re.fullmatch(r"https?://[^/\s?#]+/[^\s?#]+\.gguf(?:[?#]\S*)?", reference.strip(), re.IGNORECASE):
             raise ConfigError("name: expected the http(s) address of a .gguf file")
         return Source(url=reference.strip())
     return _at_hub(reference.strip(), None)

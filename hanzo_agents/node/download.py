@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from hanzo_agents.errors import ConfigError, DownloadFailed
 
@@ -27,6 +28,8 @@ __all__ = ["download"]
 _USUAL = ("Q4_K_M", "Q4_0", "Q4_1", "Q5_K_M", "Q8_0", "F16")
 """Quantizations in the order in which they are taken when none is named: small, and still good."""
 _SPLIT = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+MOST_LETTERS = 100
+"""Of a name: file systems take 255 bytes, and what is under way has a longer one."""
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -63,20 +66,28 @@ def download(
     if isinstance(name, str) and name.strip().lower() == PACKAGED and (packaged := find_packaged()) is not None:  # pyright: ignore[reportUnnecessaryIsInstance]
         return packaged
     source = source_of(name)
-    if sha256 is not None and (source.url is None or not _HEX.fullmatch(sha256)):
+    if sha256 is not None and (source.url is None or not (isinstance(sha256, str) and _HEX.fullmatch(sha256))):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError("sha256: expected 64 hex digits, for a model that is fetched from an address")
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):  # pyright: ignore[reportUnnecessaryComparison]
+        raise ConfigError(f"progress: expected a function, True, False or None, got {progress!r}")
     into = models_dir() if folder is None else Path(folder).expanduser().absolute()
     if source.name is not None and (there := installed(into).get(source.name)) is not None:
         return there
     if source.url is not None:
-        file, remote = PurePosixPath(source.url).name, RemoteFile(url=source.url, sha256=sha256)
+        file, remote = unquote(urlsplit(source.url).path), RemoteFile(url=source.url, sha256=sha256)
     else:
         file, remote = _at_hub(source, endpoint)
-    to = into / f"{source.name or model_name(Path(file))}.gguf"
+    to = into / f"{source.name or _named(file)}.gguf"
     with _shown(to.stem, progress) as told:
         transfer(remote, to, check=_check, progress=told, cancelled=cancelled)
     forget(into)
     return to
+
+
+def _named(file: str) -> str:
+    """The name to keep a file under, of what others call it: one that is served, and leads nowhere else."""
+    name = model_name(Path(PurePosixPath(file.replace("\\", "/")).name))
+    return re.sub(r"[^a-z0-9._-]+", "-", name).strip("-._")[:MOST_LETTERS] or "model"
 
 
 def _check(part: Path) -> None:
@@ -118,9 +129,7 @@ def _at_hub(source: Source, endpoint: str | None) -> tuple[str, RemoteFile]:
     tools: Any = utils  # its types are partly unknown
     headers: dict[str, str] = tools.build_hf_headers(library_name="hanzo-agents")
     sha256 = getattr(chosen.lfs, "sha256", None)
-    return PurePosixPath(chosen.rfilename).name, RemoteFile(
-        url=url, size=chosen.size, sha256=sha256, headers=headers
-    )
+    return chosen.rfilename, RemoteFile(url=url, size=chosen.size, sha256=sha256, headers=headers)
 
 
 def _chosen(source: Source, files: dict[str, Any]) -> Any:
@@ -139,8 +148,13 @@ def _chosen(source: Source, files: dict[str, Any]) -> Any:
             raise DownloadFailed(
                 f"{source.repo}: {quantization} is split into {len(found)} files", code="not_found"
             )
-    kinds = f"there are {', '.join(models[:12])}" if models else "there is no GGUF file at all"
+    there = ", ".join(map(_printable, models[:12]))
+    kinds = f"there are {there}" if models else "there is no GGUF file at all"
     raise DownloadFailed(f"{source.repo} has no file of {' or '.join(wanted)}; {kinds}", code="not_found")
+
+
+def _printable(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:MOST_LETTERS])
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hanzo_agents.errors import DownloadFailed
@@ -12,8 +12,9 @@ from hanzo_agents.errors import DownloadFailed
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+    from typing import TextIO
 
-__all__ = ["alone", "disk_error", "etag_of", "forget_etag", "in_words", "is_already", "read_etag"]
+__all__ = ["alone", "disk_error", "etag_of", "forget_etag", "in_words", "is_already", "note", "noted", "read_etag"]
 
 
 def is_already(path: Path, size: int | None, sha256: str | None) -> bool:
@@ -27,17 +28,30 @@ def is_already(path: Path, size: int | None, sha256: str | None) -> bool:
 
 
 @contextmanager
-def alone(part: Path) -> Generator[None]:
-    """One process and thread at a time per file; the others wait, where there is flock."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with part.with_suffix(".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def alone(to: Path) -> Generator[TextIO]:
+    """One process and thread at a time per file; the others wait, where there is flock.
+
+    What is yielded keeps a note: of what the file was made (see `noted`, `note`).
+    """
+    with to.with_name(f".{to.name}.lock").open("a+") as lock:
+        with suppress(ImportError):
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
     # The lock file stays: removing it while another waits on it would let a third one in.
+
+
+def noted(lock: TextIO) -> str:
+    """What the file was made of, empty when nobody has said."""
+    lock.seek(0)
+    return lock.read(64)
+
+
+def note(lock: TextIO, source: str) -> None:
+    """Write down what the file was made of."""
+    lock.truncate(0)
+    lock.write(source)
 
 
 def etag_of(part: Path) -> Path:

@@ -15,7 +15,7 @@ import httpx2
 
 from hanzo_agents.errors import DownloadFailed
 
-from .parts import alone, disk_error, etag_of, forget_etag, in_words, is_already, read_etag
+from .parts import alone, disk_error, etag_of, forget_etag, in_words, is_already, note, noted, read_etag
 
 if TYPE_CHECKING:
     import threading
@@ -77,13 +77,16 @@ def transfer(
     part = to.parent / f".{to.name}.{identity}.part"
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        with alone(part):
-            if to.exists() and not part.exists() and is_already(to, remote.size, remote.sha256):
+        with alone(to) as lock:
+            # Without a checksum, a file of that name may be another model's.
+            ours = remote.sha256 is not None or noted(lock) in {"", identity}
+            if ours and to.exists() and not part.exists() and is_already(to, remote.size, remote.sha256):
                 return  # another process was quicker
             _Transfer(remote, part, progress, cancelled, sleep).run()
             try:
                 check(part)
                 part.replace(to)
+                note(lock, identity)
             finally:
                 part.unlink(missing_ok=True)
                 forget_etag(part)

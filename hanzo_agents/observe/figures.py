@@ -50,7 +50,7 @@ TIMES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """The histograms."""
 
-_OPERATIONS = frozenset({"chat", "responses", "embeddings", "model"})
+_OPERATIONS = frozenset({"blend", "chat", "compare", "embeddings", "judge", "model", "responses"})
 
 Counter = dict[Labels, "int | Decimal"]
 

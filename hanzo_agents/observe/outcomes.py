@@ -54,4 +54,6 @@ def is_request(attempt: Attempt) -> bool:
 
 def from_cache(journal: Journal) -> bool:
     """Whether a call that was answered took no upstream: one of our caches had the answer."""
-    return journal.error is None and not any(a.sent and a.accepted is not None for a in journal.attempts)
+    return journal.error is None and not any(
+        a.sent and a.accepted is not None and not a.aside for a in journal.attempts
+    )

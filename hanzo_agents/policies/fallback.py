@@ -61,7 +61,7 @@ class Fallback:
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send to each target in turn until one accepts."""
-        if call.pinned or call.single:
+        if call.pinned or call.single or call.exact:
             return await send(call)
         failures: list[Failure] = []
         chain = self._chain(call)
@@ -90,6 +90,8 @@ class Fallback:
             return Decision("Fallback", "passes on", "the call leans on state at one provider")
         if call.single:
             return Decision("Fallback", "passes on", "the call is to be a single request")
+        if call.exact:
+            return Decision("Fallback", "passes on", "this very target is to answer")
         walked = {str(target): _unfit(call, target, []) for target in self._chain(call)}
         unfit = {target: why for target, why in walked.items() if why}
         chain = [target for target, why in walked.items() if not why]
@@ -101,7 +103,7 @@ class Fallback:
 
     def onward(self, call: Call) -> list[Call]:
         """The call aimed at each target that can take it."""
-        if call.pinned or call.single:
+        if call.pinned or call.single or call.exact:
             return [call]
         chain = self._chain(call)
         fit = [target for target in chain if not _unfit(call, target, [])]

@@ -6,11 +6,10 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hanzo_agents._kernel.clock import current_clock
+from hanzo_agents._kernel.asking import Asking
 from hanzo_agents.prices.pages import Page
 from hanzo_agents.prices.price import Dearest, Limited
 from hanzo_agents.prices.public import PUBLIC
@@ -23,14 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "Endpoints"]
 
-REMEMBERED = 300.0
-"""Seconds for which a page is taken as it was: prices change by the week."""
-FAILURE_REMEMBERED = 60.0
-"""Seconds in which a router that did not answer is not asked again."""
-PATIENCE = 2.0
-"""Seconds that asking may take, for whoever asks and for all who wait for it."""
-TICK = 0.01
-"""Seconds by which a timer may ring early."""
 MOST_NAMES = 4096
 
 Ask = Callable[[], Awaitable[Page | None]]
@@ -46,17 +37,13 @@ class Endpoint:
         url: its address; where it is a provider's own, that provider's list prices hold.
     """
 
-    __slots__ = ("_asking", "_asking_until", "_failing", "_lock", "_page", "_resolved", "_until", "_url")
+    __slots__ = ("_asking", "_page", "_resolved", "_url")
 
     def __init__(self, url: str | None = None) -> None:
         self._url = url
-        self._lock = threading.Lock()
         self._page: Page = {}
         self._resolved: dict[str, Pricing | None] = {}
-        self._until = float("-inf")
-        self._asking: Future[None] | None = None
-        self._asking_until = float("-inf")
-        self._failing = False
+        self._asking: Asking[Page | None] = Asking(self._told, self._failed)
 
     def known(self, name: str) -> Pricing | None:
         """The prices of a model, from the page if it was asked for, else from the public list. Never asks."""
@@ -76,71 +63,21 @@ class Endpoint:
     @property
     def fresh(self) -> bool:
         """Whether there is nothing to ask: it was asked, or it failed, a short while ago."""
-        return current_clock().now() < self._until
+        return self._asking.fresh
 
     async def learn(self, ask: Ask) -> None:
-        """Have the page, unless it is fresh, or it failed a moment ago.
+        """Have the page, unless it is fresh, or it failed a moment ago (see `Asking.learn`)."""
+        await self._asking.learn(ask)
 
-        Whoever comes first asks; the others wait for that one, whatever loop or thread it is on. One that is
-        cancelled hands over. Never raises but for cancellation, and never takes longer than `PATIENCE`.
-        """
-        clock = current_clock()
-        now = clock.now()
-        if now < self._until:
-            return
-        deadline = now + PATIENCE
-        try:
-            async with clock.timeout_at(deadline):
-                while (now := clock.now()) >= self._until:
-                    turn, ours = self._turn(now, deadline)
-                    if ours:
-                        await self._ask(ask, turn, deadline)
-                        return
-                    await asyncio.wrap_future(turn)
-        except TimeoutError:
-            return
+    def _told(self, page: Page | None) -> None:
+        self._page, self._resolved = page or {}, {}
 
-    def _turn(self, now: float, deadline: float) -> tuple[Future[None], bool]:
-        """The future that ends when whoever asks is done, and whether that is us."""
-        with self._lock:
-            if self._asking is not None and now < self._asking_until:
-                return self._asking, False
-            turn: Future[None] = Future()
-            # A running future cannot be cancelled: a waiter that leaves must not take it from the others.
-            turn.set_running_or_notify_cancel()
-            self._asking, self._asking_until = turn, deadline
-            return turn, True
-
-    async def _ask(self, ask: Ask, turn: Future[None], deadline: float) -> None:
-        clock = current_clock()
-        began = clock.now()
-        try:
-            page = await ask() or {}
-        except Exception as error:  # noqa: BLE001 - whatever it is, the prices are unknown and the call goes on
-            self._failed(error, clock.now())
-        except BaseException as error:
-            # Time is up, or the caller left: only a router that had its time has failed.
-            if clock.now() >= deadline - TICK and deadline - began > PATIENCE / 2:
-                self._failed(error, clock.now())
-            raise
-        else:
-            self._page, self._resolved = page, {}
-            self._until, self._failing = clock.now() + REMEMBERED, False
-        finally:
-            with self._lock:
-                if self._asking is turn:
-                    self._asking = None
-            turn.set_result(None)
-
-    def _failed(self, error: BaseException, now: float) -> None:
-        self._until = now + FAILURE_REMEMBERED
-        if not self._failing:
-            self._failing = True
-            host = urlsplit(self._url or "").netloc.rpartition("@")[2]
-            _logger.warning(
-                "%s does not tell the prices of its models (%s); what only it knows is unknown until it does",
-                host, "no answer" if isinstance(error, asyncio.CancelledError) else type(error).__name__,
-            )  # fmt: skip
+    def _failed(self, error: BaseException) -> None:
+        host = urlsplit(self._url or "").netloc.rpartition("@")[2]
+        _logger.warning(
+            "%s does not tell the prices of its models (%s); what only it knows is unknown until it does",
+            host, "no answer" if isinstance(error, asyncio.CancelledError) else type(error).__name__,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Endpoint({len(self._page)} models)"

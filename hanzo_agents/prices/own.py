@@ -43,13 +43,22 @@ def over(table: Mapping[str, Price], prices: Prices) -> Prices:
 
 
 class _Over:
-    __slots__ = ("_prices", "_table")
+    __slots__ = ("_last", "_prices", "_table")
 
     def __init__(self, table: Mapping[str, Price], prices: Prices) -> None:
         self._table = table
         self._prices = prices
+        self._last: tuple[Target, Pricing] | None = None
 
     def known(self, target: Target) -> Pricing | None:
+        last = self._last
+        if last is not None and last[0] is target:  # a call asks twice: what it may cost, and what it did
+            return last[1]
+        found = self._look_up(target)
+        self._last = None if found is None else (target, found)
+        return found
+
+    def _look_up(self, target: Target) -> Pricing | None:
         own = self._own(target)
         if own is None:
             return self._prices.known(target)

@@ -1,8 +1,10 @@
 """What is known of models: how good they are, and how much they take.
 
-**Quality** is one figure that most makers have published for their models in the same way: MMLU (5-shot), as a
-share. It is coarse, it saturates near 0.9, and a maker measures in its own favour; it orders models of different
-sizes, which is what a router needs, and every entry says where it was published. Who has measured their own work
+**Quality** is one figure that most makers have published for their models in much the same way: MMLU, as a
+share. It is coarse, it saturates near 0.9, makers differ in shots and prompts, and each measures in its own
+favour; it orders models of different sizes, which is what a router needs. Every entry says where its figure
+stands. Where that could not be looked up, where a model is taken to be as good as another of its family or
+size, and where the tiers begin, is this package's own estimate, and says so. Who has measured their own work
 knows better: `Route(models={"my-model": ModelFacts(quality=0.8)})`.
 
 **Context windows** are those of the `genai-prices` list, which comes with the package.
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["CATALOGUE", "TIERS", "ModelFacts", "facts_of", "tier_of"]
 
 TIERS = {"acceptable": 0.65, "good": 0.78, "excellent": 0.86}
-"""Where tiers begin: just below GPT-3.5 (0.700), Claude 3 Sonnet (0.790) and GPT-4 (0.864)."""
+"""Where tiers begin, by this package's own estimate: just below GPT-3.5 (0.700), Claude 3 Sonnet (0.790) and GPT-4
+(0.864)."""
 
 _EXPECTED_QUALITY = f"a share from 0 to 1 or one of {', '.join(TIERS)}"
 
@@ -53,40 +56,42 @@ class ModelFacts:
             raise ConfigError(f"ModelFacts.context_window: expected tokens > 0, got {window!r}")
 
 
+_OURS = "this package's own estimate"
 _GPT4 = "GPT-4 Technical Report, table 2 (arXiv:2303.08774)"
-_GPT4O = "OpenAI simple-evals, MMLU, github.com/openai/simple-evals"
-_GPT41 = "OpenAI, Introducing GPT-4.1 in the API, 14 April 2025"
-_CLAUDE3 = "Anthropic, The Claude 3 Model Family, table 1, March 2024"
-_CLAUDE35 = "Anthropic, Introducing Claude 3.5 Sonnet, 20 June 2024"
-_LLAMA3 = "Meta, Introducing Meta Llama 3, instruct models, 18 April 2024"
-_LLAMA31 = "The Llama 3 Herd of Models, table 2 (arXiv:2407.21783)"
-_GEMMA2 = "Gemma 2, table 13 (arXiv:2408.00118)"
-_GEMINI15 = "Gemini 1.5, table of core capabilities (arXiv:2403.05530)"
-_MISTRAL = "Mistral 7B, table 2 (arXiv:2310.06825)"
+_EVALS = "OpenAI, simple-evals, README (github.com/openai/simple-evals)"
+_EVALS_REPORTED = f"as reported in {_EVALS}"
+_CLAUDE3 = "Anthropic, The Claude 3 Model Family, as others quote it"
+_LLAMA3 = "Meta, Llama 3 model card, instruct models (github.com/meta-llama/llama3)"
+_LLAMA31 = "Meta, Llama 3.1 model card, instruct models (github.com/meta-llama/llama-models)"
+_GEMMA2 = "Google, Gemma 2 model card, pretrained models"
+_GEMINI15 = "Google, Gemini 1.5 report (arXiv:2403.05530), as others quote it"
 _MIXTRAL = "Mixtral of Experts, table 2 (arXiv:2401.04088)"
-_QWEN25 = "Qwen2.5 Technical Report, base models (arXiv:2412.15115)"
-_DEEPSEEK = "DeepSeek-V3 Technical Report, table 6 (arXiv:2412.19437)"
-_SMOLLM2 = "SmolLM2 model card, MMLU (cloze), huggingface.co/HuggingFaceTB"
-_GPTOSS = "gpt-oss-120b & gpt-oss-20b Model Card, MMLU at high effort (arXiv:2508.10925)"
+_DEEPSEEK = "DeepSeek-V3, README, chat models (github.com/deepseek-ai/DeepSeek-V3)"
+_SMOLLM2 = "Hugging Face, SmolLM2 model cards, MMLU (cloze), base models"
+_GPTOSS = "gpt-oss model card, at high effort (arXiv:2508.10925), as others quote it"
 
 CATALOGUE: Mapping[str, ModelFacts] = {
     name: ModelFacts(quality=quality, source=source)
     for name, quality, source in (
         ("gpt-3.5-turbo", 0.700, _GPT4),
         ("gpt-4", 0.864, _GPT4),
-        ("gpt-4-turbo", 0.867, _GPT4O),
-        ("gpt-4o", 0.887, _GPT4O),
-        ("gpt-4o-mini", 0.820, _GPT4O),
-        ("gpt-4.1", 0.902, _GPT41),
-        ("gpt-4.1-mini", 0.875, _GPT41),
-        ("gpt-4.1-nano", 0.801, _GPT41),
-        ("o1", 0.918, _GPT4O),
+        ("gpt-4-turbo", 0.867, _EVALS),
+        ("gpt-4o", 0.887, _EVALS),
+        ("gpt-4o-mini", 0.820, _EVALS),
+        ("gpt-4.1", 0.902, _EVALS),
+        ("gpt-4.1-mini", 0.875, _EVALS),
+        ("gpt-4.1-nano", 0.801, _EVALS),
+        ("o1", 0.918, _EVALS),
+        ("o1-mini", 0.852, _EVALS),
+        ("o3", 0.929, _EVALS),
+        ("o3-mini", 0.859, _EVALS),
+        ("o4-mini", 0.900, _EVALS),
         ("gpt-oss-120b", 0.900, _GPTOSS),
-        ("gpt-oss-20b", 0.853, _GPTOSS),
-        ("claude-3-opus", 0.868, _CLAUDE3),
+        ("gpt-oss-20b", 0.853, _OURS),
+        ("claude-3-opus", 0.868, _EVALS_REPORTED),
         ("claude-3-sonnet", 0.790, _CLAUDE3),
         ("claude-3-haiku", 0.752, _CLAUDE3),
-        ("claude-3-5-sonnet", 0.887, _CLAUDE35),
+        ("claude-3-5-sonnet", 0.883, _EVALS_REPORTED),
         ("llama-3-8b", 0.684, _LLAMA3),
         ("llama-3-70b", 0.820, _LLAMA3),
         ("llama-3.1-8b", 0.694, _LLAMA31),
@@ -96,10 +101,10 @@ CATALOGUE: Mapping[str, ModelFacts] = {
         ("gemma-2-27b", 0.752, _GEMMA2),
         ("gemini-1.5-pro", 0.859, _GEMINI15),
         ("gemini-1.5-flash", 0.789, _GEMINI15),
-        ("mistral-7b", 0.601, _MISTRAL),
+        ("mistral-7b", 0.625, _MIXTRAL),
         ("mixtral-8x7b", 0.706, _MIXTRAL),
-        ("qwen2.5-7b", 0.742, _QWEN25),
-        ("qwen2.5-72b", 0.861, _QWEN25),
+        ("qwen2.5-7b", 0.742, _OURS),
+        ("qwen2.5-72b", 0.853, _DEEPSEEK),
         ("deepseek-v3", 0.885, _DEEPSEEK),
         ("deepseek-chat", 0.885, _DEEPSEEK),
         ("smollm2-135m", 0.315, _SMOLLM2),
@@ -198,7 +203,7 @@ def _another(ref: str, known: str) -> bool:
 
 def _taken_from(known: str, why: str) -> ModelFacts:
     facts = CATALOGUE[known]
-    return ModelFacts(quality=facts.quality, source=f"by {why}, as {known}: {facts.source}")
+    return ModelFacts(quality=facts.quality, source=f"{_OURS}, by {why}, as {known}: {facts.source}")
 
 
 def _window(name: str) -> int | None:

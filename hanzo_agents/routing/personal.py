@@ -47,6 +47,8 @@ def contains_pii(text: str) -> list[Finding]:
     """
     found: list[Finding] = []
     taken: list[Span] = []
+    if not text.isascii():
+        text = text.translate(_SPELLINGS)
     for kind, spans in _DETECTORS:
         # What a stricter kind has claimed is not looked at as a laxer one: digits of a card are no phone number.
         for start, end in spans(text):
@@ -55,6 +57,13 @@ def contains_pii(text: str) -> list[Finding]:
                 found.append(Finding(kind, start, end))
     return sorted(found, key=lambda finding: finding.start)
 
+
+_SPELLINGS: dict[int, int | str] = {
+    **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},  # full width
+    **dict.fromkeys((0x00A0, 0x2007, 0x2009, 0x202F, 0x3000), " "),
+    **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), "-"),
+}
+"""Characters that look like others, one for one: places in the text stay what they are."""
 
 _EMAIL = re.compile(
     r"(?<![\w.+%'-])[^\W_][\w.+%'\u2019-]{0,63}(?<![.])@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})(?![\w@])",
@@ -110,7 +119,7 @@ def _runs_on(text: str) -> bool:
 
 
 def _cards(text: str) -> Iterable[Span]:
-    for match in _CARD.finditer(text):
+    for match in _CARD.finditer(text := text.replace("\n", " ")):  # groups may stand in parts of their own
         shape = _CARD_SHAPE.fullmatch(match[0])
         digits = re.sub(r"\D", "", match[0])
         if not (shape and checksums.luhn(digits)):
@@ -122,7 +131,7 @@ def _cards(text: str) -> Iterable[Span]:
 
 
 def _ibans(text: str) -> Iterable[Span]:
-    for match in _IBAN.finditer(text):
+    for match in _IBAN.finditer(text.replace("\n", " ")):
         # What follows may be words that look like one more group: take groups off the end until it checks.
         candidate = match[0]
         while len(candidate) >= 15:

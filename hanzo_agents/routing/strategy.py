@@ -50,8 +50,17 @@ class RoutingStrategy:
 
 
 def spoken(view: View) -> list[dict[str, Any]]:
-    """A conversation as strategies are given it: every message has a role, and its text as `content`."""
-    return [_spoken(message) for message in view.messages]
+    """A conversation as strategies are given it: every message has a role, and its text as `content`.
+
+    Instructions that stand beside the messages come first, and what has no messages at all is one of the user's.
+    """
+    messages = [_spoken(message) for message in view.messages]
+    beside = as_dict(getattr(view, "body", None)).get("instructions") or getattr(view, "system_instructions", None)
+    if isinstance(beside, str):
+        messages.insert(0, {"role": "system", "content": beside})
+    if not messages and view.text:
+        messages.append({"role": "user", "content": view.text})
+    return messages
 
 
 def _spoken(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hanzo_agents.stores.entries.memory import MemoryEntries
     from hanzo_agents.stores.ledger.memory import MemoryLedger
     from hanzo_agents.stores.limits.memory import MemoryLimits
+    from hanzo_agents.stores.vectors.memory import MemoryVectors
 
 __all__ = ["MemoryStore"]
 
@@ -47,6 +48,13 @@ class MemoryStore:
         from hanzo_agents.stores.entries.memory import MemoryEntries
 
         return MemoryEntries()
+
+    @part
+    def vectors(self) -> MemoryVectors:
+        """Cached answers, by what their questions are like."""
+        from hanzo_agents.stores.vectors.memory import MemoryVectors
+
+        return MemoryVectors()
 
     def close(self) -> None:
         """Nothing to let go of."""

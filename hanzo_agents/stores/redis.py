@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hanzo_agents.stores.entries.redis import RedisEntries
     from hanzo_agents.stores.ledger.redis import RedisLedger
     from hanzo_agents.stores.limits.redis import RedisLimits
+    from hanzo_agents.stores.vectors.redis import RedisVectors
 
 __all__ = ["RedisStore", "Script"]
 
@@ -123,6 +124,13 @@ class RedisStore:
         from hanzo_agents.stores.entries.redis import RedisEntries
 
         return RedisEntries(self)
+
+    @part
+    def vectors(self) -> RedisVectors:
+        """Cached answers, by what their questions are like."""
+        from hanzo_agents.stores.vectors.redis import RedisVectors
+
+        return RedisVectors(self)
 
     def key(self, *parts: str) -> str:
         """A key of this store; parts are escaped, so that no two spellings meet."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hanzo_agents.stores.entries.sqlite import SQLiteEntries
     from hanzo_agents.stores.ledger.sqlite import SQLiteLedger
     from hanzo_agents.stores.limits.sqlite import SQLiteLimits
+    from hanzo_agents.stores.vectors.sqlite import SQLiteVectors
 
 __all__ = ["SQLiteStore"]
 
@@ -95,6 +96,13 @@ class SQLiteStore:
         from hanzo_agents.stores.entries.sqlite import SQLiteEntries
 
         return SQLiteEntries(self)
+
+    @part
+    def vectors(self) -> SQLiteVectors:
+        """Cached answers, by what their questions are like."""
+        from hanzo_agents.stores.vectors.sqlite import SQLiteVectors
+
+        return SQLiteVectors(self)
 
     def submit(self, work: Callable[[sqlite3.Connection], T], *, what: str, writes: bool = True) -> Submitted[T]:
         """Have the store's thread do `work` in one transaction: all of it happens, or nothing.

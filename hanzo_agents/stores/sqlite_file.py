@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["File", "Job"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Job:
@@ -144,18 +144,21 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     if version > SCHEMA_VERSION:
         raise ConfigError(f"SQLiteStore.path: {path} has schema {version}; this version knows {SCHEMA_VERSION}")
     if version < SCHEMA_VERSION:
-        for statement in _schema():
+        for statement in _schema(version):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
 
-def _schema() -> list[str]:
+def _schema(version: int) -> list[str]:
+    """What a file of that version lacks; 0 is a new one."""
     from hanzo_agents.stores.circuits.sqlite import SCHEMA as CIRCUITS
     from hanzo_agents.stores.entries.sqlite import SCHEMA as ENTRIES
     from hanzo_agents.stores.ledger.sqlite import SCHEMA as LEDGER
     from hanzo_agents.stores.limits.sqlite import SCHEMA as LIMITS
+    from hanzo_agents.stores.vectors.sqlite import SCHEMA as VECTORS
 
-    return [*LEDGER, *LIMITS, *CIRCUITS, *ENTRIES]
+    first = [*LEDGER, *LIMITS, *CIRCUITS, *ENTRIES]
+    return [*(first if version < 1 else ()), *VECTORS]
 
 
 _open_files: WeakValueDictionary[int, File] = WeakValueDictionary()

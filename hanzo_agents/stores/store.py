@@ -1,4 +1,4 @@
-"""What a store is: four accounts of what calls did, kept in a process, a file or a Redis.
+"""What a store is: five accounts of what calls did, kept in a process, a file or a Redis.
 
 Every operation begins when it is called and returns a `Pending`. It takes the clock of the call it is for: a store
 of one process counts by its monotonic time, a file by wall time, which its processes share (limits, which know no
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hanzo_agents.stores.entries import Entries
     from hanzo_agents.stores.ledger import Ledger
     from hanzo_agents.stores.limits import Limits
+    from hanzo_agents.stores.vectors import Vectors
 
 if TYPE_CHECKING:
     part = property
@@ -57,6 +58,11 @@ class Store(Protocol):
     @property
     def entries(self) -> Entries:
         """Cached answers."""
+        ...
+
+    @property
+    def vectors(self) -> Vectors:
+        """Cached answers, by what their questions are like."""
         ...
 
     def close(self) -> None:

@@ -10,7 +10,11 @@ from hanzo_agents.cli import app, main
 from hanzo_agents.cli.problem import Problem, printable
 from hanzo_agents.testing.fault_server import faults
 
-COMMANDS = ("chat", "check", "models", "node", "quickstart", "usage")
+COMMANDS = ("chat", "check", "mcp", "models", "node", "quickstart", "usage")
+LEAVES = [
+    *((command,) for command in COMMANDS if command != "mcp"),
+    *(("mcp", name) for name in ("call", "serve", "tools")),
+]
 
 
 def test_the_script_runs_main():
@@ -25,9 +29,9 @@ def test_help_names_the_commands(run):
     assert all(f"\n  {command} " in result.stdout for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", LEAVES, ids=" ".join)
 def test_every_command_explains_itself(run, command):
-    result = run(command, "-h")
+    result = run(*command, "-h")
     assert result.exit_code == 0
     assert "--debug" in result.stdout
 

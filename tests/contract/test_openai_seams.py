@@ -317,7 +317,7 @@ def test_not_given_is_one_object():
 
 
 async def test_a_transport_opens_connections_through_a_backend_that_can_be_another():
-    """`_pool` and its `_network_backend`: requests are written in one piece (`_wire/whole_writes.py`)."""
+    """`_pool` and its `_network_backend`: connections are ours (`_wire/connections.py`)."""
     opened = []
 
     class Backend(httpcore2.AsyncNetworkBackend):

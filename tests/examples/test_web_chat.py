@@ -216,9 +216,10 @@ class TestTheSocket:
             await ask(socket, "x" * 100_001)
             assert "too long" in (await heard(socket))[-1]["error"]
 
-    async def test_what_is_no_json_ends_the_connection(self, served, upstream):
+    @pytest.mark.parametrize("what", ["{", b"{}", "[" * 100_000, ""], ids=["cut", "bytes", "deep", "empty"])
+    async def test_what_is_no_json_ends_the_connection(self, served, upstream, what, caplog):
         async with socket_to(served) as socket:
-            await socket.send("{")
+            await socket.send(what)
             with pytest.raises(websockets.ConnectionClosed):
                 await asyncio.wait_for(socket.recv(), 10)
 
@@ -228,6 +229,38 @@ class TestTheSocket:
         async with socket_to(served, origin=f"http://{served.address}") as socket:
             await ask(socket)
             assert "done" in (await heard(socket))[-1]
+
+    async def test_nor_a_site_whose_name_points_here(self, served, upstream):
+        port = served.address.rpartition(":")[2]
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+        evil = f"evil.example:{port}"
+        head = {
+            "Host": evil, "Origin": f"http://{evil}", "Upgrade": "websocket", "Connection": "Upgrade",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13",
+        }  # fmt: skip
+        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+        writer.write(f"GET /ws/chat HTTP/1.1\r\n{lines}\r\n".encode())
+        assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 400")
+        writer.close()
+
+    async def test_odd_text_is_answered_too(self, served, upstream):
+        async with socket_to(served) as socket:
+            await socket.send('{"messages": [{"role": "user", "content": "\\ud800 \\u0000"}]}')
+            assert "done" in (await heard(socket))[-1]
+
+    async def test_two_tabs_do_not_hear_each_other(self, served, upstream):
+        upstream.does = "pause"
+        async with socket_to(served) as one, socket_to(served) as other:
+            await ask(one)
+            assert "content" in json.loads(await one.recv())
+            await upstream.until(lambda: upstream.paused == 1)
+            upstream.does, upstream.says = "answer", "For the other one."
+            await ask(other)
+            *pieces, last = await heard(other)
+            assert "".join(piece["content"] for piece in pieces) == "For the other one."
+            assert "done" in last
+            await one.send(json.dumps({"stop": True}))
+            assert (await heard(one))[-1] == {"stopped": True}
 
 
 def test_no_error_shows_what_is_inside():

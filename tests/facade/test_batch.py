@@ -85,6 +85,18 @@ async def test_requests_come_in_three_forms(sync):
 
 
 @SYNC
+async def test_a_message_of_a_reply_goes_back_as_it_is(tmp_path, sync):
+    message = HanzoChatCompletion.from_json(json.dumps(completion("an answer"))).choices[0].message
+    upstream = upstream_of(lambda _: completion())
+    requests = [[user("a question"), message, user("another")], message]
+    batch = await both(upstream.http, sync, requests, file=tmp_path / "answers.jsonl")
+    assert not batch.errors
+    answer = {"role": "assistant", "content": "an answer"}
+    sent = sorted((body["messages"] for body in upstream.bodies), key=len)
+    assert sent == [[answer], [user("a question"), answer, user("another")]]
+
+
+@SYNC
 async def test_a_failure_stays_with_its_request(sync):
     batch = await both(upstream_of().http, sync, [user("a"), user("fail"), user("b"), user("empty")])
     assert sorted(batch.errors) == [1, 3]
@@ -236,7 +248,7 @@ def _elsewhere(tmp_path, monkeypatch):
         ([[]], {}, r"requests\[0\]: expected messages with a role, got none"),
         ([["text"]], {}, r"requests\[0\]: expected messages with a role"),
         ([{"content": "x"}], {}, r"requests\[0\]: expected messages with a role"),
-        ([{"messages": "x"}], {}, r"requests\[0\].messages: expected a list"),
+        ([{"messages": "x"}], {}, r"requests\[0\]: expected a message or a list"),
         ([user("a")], {"stream": True}, "stream"),
         ([{"messages": [user("a")], "stream": True}], {}, "stream"),
         ([user("a")], {"max_concurrent": 0}, "max_concurrent"),

@@ -244,6 +244,23 @@ def test_raw_streams_can_be_read_one_way_or_the_other(way):
     assert journals[0].ended is not None
 
 
+def test_a_raw_response_that_nobody_keeps_does_not_take_its_stream_along():
+    client = sync(Upstream(sse(*text_chunks("a", "b"))))
+    create = client.chat.completions.with_raw_response.create
+    chunks = list(create(messages=[HELLO], model="m", stream=True).parse())
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "ab"
+
+
+def test_a_raw_response_knows_how_long_it_took():
+    with ScriptedRouter(lambda _: "Hello!", models=["m"]) as router, Hanzo(router.base_url, KEY) as client:
+        raw = client.chat.completions.with_raw_response
+        assert raw.create(messages=[HELLO], model="m").elapsed.total_seconds() > 0
+        assert client.models.with_raw_response.list().elapsed.total_seconds() > 0
+        with client.models.with_streaming_response.list() as listing:
+            listing.read()
+        assert listing.http_response.elapsed.total_seconds() > 0
+
+
 def test_streaming_responses_are_left_with_their_block():
     upstream = Upstream(sse(ROLE, chunk({"content": "a"}), HANG))
     with track() as journals:

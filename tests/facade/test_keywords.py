@@ -85,7 +85,7 @@ WRONG = {
     "no address of redis": (
         {"enable_cache": True, "cache_backend": "redis", "redis_url": "http://x"}, r"^redis_url: expected redis://",
     ),
-    "semantic": ({"enable_cache": True, "semantic_cache": True}, r"^semantic_cache: not available yet"),
+    "semantic": ({"semantic_cache": True}, r"^semantic_cache: has no effect without enable_cache=True$"),
     "a threshold": ({"similarity_threshold": 1.5}, r"^similarity_threshold: expected a number from 0 to 1, got 1.5$"),
     "a threshold alone": ({"similarity_threshold": 0.9}, r"^similarity_threshold: has no effect without semantic_cache"),
     "no dollars": ({"daily_budget": "much"}, r"^daily_budget: .*'much'"),
@@ -323,8 +323,10 @@ def test_a_cache_is_switched_on_later():
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"semantic_cache": True}, "^semantic_cache: not available yet"),
+        ({"similarity_threshold": 0.9}, "^similarity_threshold: has no effect without semantic_cache=True$"),
         ({"ttl": 5}, r"^configure_cache: expected some of .*, got 'ttl'$"),
+        ({"enable_cache": None, "cache_ttl": -1}, r"^cache_ttl: .*-1"),
+        ({"enable_cache": False, "cache_ttl": 5}, r"^cache_ttl: has no effect without enable_cache=True$"),
         ({"cache_ttl": 0}, "^cache_ttl: "),
     ],
 )
@@ -401,6 +403,15 @@ def test_models_are_warmed_in_the_background(caplog):
         asked = [request.json for request in router.requests if request.method == "POST"]
     assert sorted(body["model"] for body in asked) == ["a", "gone"]
     assert {body["max_tokens"] for body in asked} == {1}
+
+
+def test_warming_is_no_call_of_anybodys(caplog):
+    caplog.set_level(logging.INFO, "hanzo_agents")
+    with ScriptedRouter(lambda _: "Hi") as router:
+        client = Hanzo(router.base_url, "k", model="m", enable_analytics=True, warm_models=["a"])
+        until(lambda: "warm_models: a is warm" in caplog.text)
+        ask(client)
+        assert client.analytics.get_summary().total_requests == 1
 
 
 async def test_models_are_warmed_on_the_loop_that_runs():

@@ -7,6 +7,8 @@ import asyncio
 import json
 import sys
 
+import httpx2
+
 HELLO = [{"role": "user", "content": "a secret question"}]
 counted = {"here": 0, "away": []}
 
@@ -37,6 +39,32 @@ async def elsewhere(client):
     await copy.chat.completions.create(messages=HELLO, model=client.default_model)
 
 
+async def moved(client):
+    copy = client.copy()
+    copy.base_url = "https://elsewhere.example/v1"
+    await copy.chat.completions.create(messages=HELLO)
+
+
+async def moved_without_policies(client):
+    copy = client.copy()
+    copy.base_url = "https://elsewhere.example/v1"
+    await copy.models.list()
+
+
+async def absolute(client):
+    await client.get("https://elsewhere.example/v1/models", cast_to=object)
+
+
+async def posted(client):
+    body = {"model": client.default_model, "messages": HELLO}
+    await client.post("https://elsewhere.example/v1/chat/completions", cast_to=object, body=body)
+
+
+async def another_http_client(client):
+    copy = client.with_options(http_client=httpx2.AsyncClient())
+    await copy.get("https://elsewhere.example/v1/models", cast_to=object)
+
+
 async def unknown(client):
     await client.chat.completions.create(messages=HELLO, model="gpt-4")
 
@@ -54,7 +82,7 @@ async def main(node_url):
         last = chunk
     said.append(last.provider)
     said.append((await client.responses.create(input="a secret question", max_output_tokens=16)).provider)
-    for refused in (elsewhere, unknown):
+    for refused in (elsewhere, moved, moved_without_policies, absolute, posted, another_http_client, unknown):
         try:
             await refused(client)
         except client.errors.ConfigError:

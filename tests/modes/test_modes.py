@@ -4,9 +4,9 @@ import openai
 import pytest
 from nodes import HELLO, Node, Router, opened
 
-from hanzo_agents import AllProvidersFailed, ConfigError, Retry, Target
+from hanzo_agents import AllProvidersFailed, AsyncHanzo, ConfigError, Retry, Target, Usage
 from hanzo_agents._kernel.clock import using_clock
-from hanzo_agents.modes import SUBSTITUTES, plan
+from hanzo_agents.modes import SUBSTITUTES, endpoints, plan
 from hanzo_agents.node import LocalNode, discovery
 from hanzo_agents.node.weights import find_packaged
 from hanzo_agents.testing.clock import FakeClock
@@ -177,6 +177,28 @@ class TestHybrid:
             await ask(client, "llama-3-8b")
         assert cloud.requests == []
 
+    async def test_the_order_names_what_stands_in_here_too(self, node, cloud, no_engine):
+        cloud.without = ("gpt-4",)
+        order = {"node_url": node.url, "fallback_order": ["router", "local/qwen-2-7b"]}
+        assert (await ask(opened(mode="hybrid", **order)[0], "gpt-4")).model == "qwen-2-7b"
+        alone, made = opened(mode="local", node_url=node.url, fallback_order=["local/qwen-2-7b"])
+        assert made.model == "qwen-2-7b"
+        assert (await ask(alone)).model == "qwen-2-7b"
+        for mode in ("local", "hybrid"):
+            with pytest.raises(
+                ConfigError, match=r"^fallback_order: gpt-4 runs in the cloud only; there is llama-3-8b"
+            ):
+                plan(mode=mode, node_url=node.url, fallback_order=["local/gpt-4"])
+        nobody, _ = opened(mode="hybrid", fallback_order=["local/qwen-2-7b", "router"])
+        assert (await ask(nobody, "m")).model == "m"
+
+    async def test_nor_for_a_model_that_nobody_has(self, node):
+        client, _ = opened(mode="hybrid", node_url=node.url, fallback_on_error=False)
+        with pytest.raises(openai.NotFoundError):
+            await ask(client, "gpt-4")
+        standing_in, _ = opened(mode="hybrid", node_url=node.url)
+        assert (await ask(standing_in, "gpt-4")).model == "llama-3-8b"
+
     async def test_prefer_local_false_asks_it_last(self, node, cloud):
         client, made = opened(mode="hybrid", node_url=node.url, prefer_local=False)
         assert made.order == ("router", "local")
@@ -250,9 +272,63 @@ class TestHybrid:
         assert made.order == ("local",)
         assert (await ask(client, max_tokens=4)).provider == "local"
 
+    @pytest.mark.node
+    def test_that_it_does_is_said_once(self, caplog, monkeypatch):
+        monkeypatch.setattr(endpoints.stands_in, "_said", False)
+        for _ in range(2):
+            AsyncHanzo()
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        assert record.getMessage().startswith(
+            "no router, provider or node is configured: smollm2-135m-instruct answers, a small model on this machine"
+        )
+        caplog.clear()
+        AsyncHanzo(inference_mode="local")
+        assert caplog.records == [], "who asks for it is told nothing"
+
+    @pytest.mark.node
+    def test_not_in_the_place_of_a_router_that_was_meant(self, monkeypatch):
+        monkeypatch.setenv("HANZO_API_KEY", "sk-router")
+        with pytest.raises(ConfigError, match=r"^base_url: HANZO_API_KEY is set and HANZO_ROUTER_URL is not"):
+            AsyncHanzo()
+
     def test_nobody_at_all(self, no_engine):
         with pytest.raises(ConfigError, match="nobody to ask"):
             plan(mode="hybrid")
+
+
+class TestWhatItCosts:
+    """Free is what answers on this machine by itself; of anything else nobody knows."""
+
+    async def test_a_node_of_this_machine_is_free(self, node, cloud):
+        client = AsyncHanzo(cloud.url + "/v1", "sk", inference_mode="hybrid", node_url=node.url, policies=[])
+        reply = await client.chat.completions.create(messages=HELLO, model="llama-3-8b")
+        assert (reply.provider, reply.cost) == ("local", 0)
+
+    async def test_one_that_passes_models_on_is_not(self, cloud):
+        with Node("llama-3-8b", owned_by="openai") as proxy:
+            for settings in ({"inference_mode": "local"}, {"base_url": cloud.url + "/v1", "api_key": "sk"}):
+                client = AsyncHanzo(node_url=proxy.url, **settings)
+                reply = await client.chat.completions.create(messages=HELLO, model="llama-3-8b")
+                assert reply.provider != "local"
+                assert reply.cost != 0
+                await client.close()
+
+    async def test_nor_is_it_on_this_machine_for_a_name_that_says_so(self, cloud):
+        with Node("llama-3-8b", owned_by="openai") as proxy:
+            client = AsyncHanzo(cloud.url + "/v1", "sk", node_url=proxy.url)
+            with pytest.raises(ConfigError, match="llama-3-8b"):
+                await client.chat.completions.create(messages=HELLO, model="local/llama-3-8b")
+            assert proxy.chats == []
+
+    def test_a_node_elsewhere_is_not_free_by_itself(self, cloud):
+        client = AsyncHanzo(cloud.url + "/v1", "sk")
+        here, there = (
+            Target("my-own", f"http{s}/v1", "k", provider="local")
+            for s in ("://127.0.0.1:8080", "s://gpu.example")
+        )
+        assert client.prices.known(here).cost(Usage(10, 10)) == 0
+        assert client.prices.known(there) is None
 
 
 class TestDownloaded:
@@ -400,6 +476,10 @@ CONTRADICTIONS = [
     ({**K, "fallback_order": ["mars"]}, r"fallback_order: expected some of anthropic, .*got 'mars'"),
     ({**K, "fallback_order": "local"}, r"fallback_order: expected a list of names, got str"),
     ({**K, "fallback_order": []}, r"fallback_order: expected at least one name"),
+    ({**K, "fallback_order": ["local/"]}, r"fallback_order: expected a model behind the slash, got 'local/'"),
+    ({**K, "fallback_order": ["router", 7]}, r"fallback_order: expected a list of names, got int among them"),
+    ({**K, "providers": [["openai"]]}, r"providers: expected a list of names, got list among them"),
+    ({"mode": ["local"]}, r"inference_mode: expected one of local, hybrid, cloud_only, got \['local'\]"),
     ({**K, "openai_api_key": "sk-canary-3", "fallback_order": ["router"]}, r"openai_api_key: .* never be asked"),
     ({**K, "openai_api_key": ""}, r"openai_api_key: expected a string"),
     ({**K, "openai_api_key": "sk canary"}, r"openai_api_key: expected printable ASCII"),

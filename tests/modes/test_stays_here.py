@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from nodes import Node
 
+from hanzo_agents import ConfigError, Hanzo
 from hanzo_agents.modes.walk import loopback
 
 HERE = Path(__file__).parent
+SAID = ["local"] * 3 + ["refused"] * 7 + ["local"]
 
 
 def watched(*args):
@@ -42,7 +44,7 @@ def test_with_a_node():
     with Node("llama-3-8b") as node:
         counted, log = watched(node.url)
         assert len(node.requests) > 4
-    assert counted["said"] == ["local", "local", "local", "refused", "refused", "local"]
+    assert counted["said"] == SAID
     assert counted["models"] == ["llama-3-8b"]
     assert counted["here"] > 0
     assert counted["away"] == [], log
@@ -51,7 +53,7 @@ def test_with_a_node():
 @pytest.mark.node
 def test_with_the_embedded_node():
     counted, log = watched("embedded")
-    assert counted["said"] == ["local", "local", "local", "refused", "refused", "local"]
+    assert counted["said"] == SAID
     assert counted["away"] == [], log
 
 
@@ -70,3 +72,36 @@ def test_with_the_embedded_node():
 )
 def test_what_counts_as_this_machine(url, here):
     assert loopback(url) is here
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"auto_route": True, "models": ["llama-3-8b", "gpt-4"]}, "models: gpt-4 runs in the cloud only"),
+        ({"auto_route": True, "preferred_models": ["claude-3-opus"]}, "preferred_models: claude-3-opus runs in"),
+        ({"warm_models": ["gpt-4"]}, "warm_models: gpt-4 runs in the cloud only"),
+        (
+            {"daily_budget": 1, "budget_alerts": {"thresholds": [0.5], "webhook": "https://hooks.example/x"}},
+            "budget_alerts: .*never leaves this machine",
+        ),
+        (
+            {"enable_cache": True, "cache_backend": "redis", "redis_url": "redis://cache.example:6379/0"},
+            "redis_url: .*never leaves this machine",
+        ),
+    ],
+)
+def test_a_keyword_that_would_leave_contradicts_it(settings, says):
+    with Node("llama-3-8b") as node:
+        with pytest.raises(ConfigError, match=f"^{says}"):
+            Hanzo(inference_mode="local", node_url=node.url, **settings)
+        assert node.chats == []
+
+
+def test_nor_may_a_redis_of_the_environment_or_one_that_is_configured_later(monkeypatch):
+    with Node("llama-3-8b") as node:
+        client = Hanzo(inference_mode="local", node_url=node.url)
+        with pytest.raises(ConfigError, match=r"^redis_url: .*never leaves this machine"):
+            client.configure_cache(cache_backend="redis", redis_url="redis://cache.example/0")
+        monkeypatch.setenv("HANZO_REDIS_URL", "redis://cache.example/0")
+        with pytest.raises(ConfigError, match=r"^HANZO_REDIS_URL: .*never leaves this machine"):
+            Hanzo(inference_mode="local", node_url=node.url, enable_cache=True, cache_backend="redis")

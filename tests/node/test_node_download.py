@@ -1,5 +1,6 @@
 """A model is fetched whole or not at all, from a server that cuts, lies, redirects and has moved on."""
 
+import asyncio
 import errno
 import hashlib
 import json
@@ -8,11 +9,13 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from openai import OpenAI
 
+from hanzo_agents import AsyncHanzo
 from hanzo_agents.errors import ConfigError, DownloadFailed
 from hanzo_agents.node import LocalNode, download, models_dir
 from hanzo_agents.node import transfer as transferring
@@ -358,10 +361,76 @@ def test_what_is_no_reference(name):
         download(name)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("../../evil-q4_k_m.gguf", "evil"),
+        ("/etc/x-q4_k_m.gguf", "x"),
+        ("x\\..\\y-q4_k_m.gguf", "y"),
+        ("..-q4_k_m.gguf", "model"),
+        ("\x1b[31mred-q4_k_m.gguf", "31mred"),
+        ("a\x00b?c#d-q4_k_m.gguf", "a-b-c-d"),
+        ("x" * 300 + "-q4_k_m.gguf", "x" * 100),
+    ],
+)
+def test_what_a_hub_calls_a_file_leads_nowhere_else(hub, folder, theirs, ours):
+    hub.files = {theirs: None}
+    assert download("me/x", endpoint=hub.url) == folder / f"{ours}.gguf"
+    assert list(installed()) == [ours], "and it can be served"
+    assert {path.parent for path in folder.parent.rglob("*.gguf*")} == {folder}
+
+
+def test_nor_does_its_name_reach_a_terminal(hub):
+    hub.files = {"\x1b[2Jx.gguf": None}
+    with pytest.raises(DownloadFailed) as error:
+        download("me/x", endpoint=hub.url)
+    assert "\x1b" not in str(error.value)
+
+
+def test_an_address_may_have_a_query(hub, folder):
+    assert download(f"{hub.url}/resolve/main/x.gguf?download=true") == folder / "x.gguf"
+
+
+def test_another_file_of_the_same_name_is_another_model(hub, folder):
+    first = download(f"{hub.url}/one/x.gguf").read_bytes()
+    assert download(f"{hub.url}/one/x.gguf").read_bytes() == first
+    assert len(hub.fetched) == 1
+    hub.content, hub.etag = gguf(2_000_000, "other"), '"two"'
+    assert download(f"{hub.url}/two/x.gguf").read_bytes() == hub.content != first
+
+
+async def test_a_cancelled_download_stops_and_keeps_what_came(hub, folder):
+    hub.cuts = [100_000]
+    began, release = threading.Event(), threading.Event()
+
+    def progress(done, total):
+        began.set()
+        release.wait(10)
+
+    client = AsyncHanzo("http://127.0.0.1:9/v1", "k")
+    task = asyncio.create_task(client.models.download(f"{hub.url}/x.gguf", progress=progress))
+    await asyncio.to_thread(began.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    release.set()
+    deadline = time.monotonic() + 10
+    while threading.active_count() > 1 and any(t.name == "hanzo-agents-job" for t in threading.enumerate()):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    assert len(hub.fetched) == 1, "no second connection"
+    assert [name.rsplit(".", 1)[1] for name in left(folder)] == ["etag", "part"]
+
+
 def test_a_checksum_that_is_none():
-    for sha256, name in (("abc", "https://h/x.gguf"), ("a" * 64, "me/x")):
+    for sha256, name in (("abc", "https://h/x.gguf"), ("a" * 64, "me/x"), (7, "https://h/x.gguf")):
         with pytest.raises(ConfigError, match="sha256: expected 64 hex digits"):
             download(name, sha256=sha256)
+
+
+def test_a_progress_that_is_none():
+    with pytest.raises(ConfigError, match="progress: expected a function, True, False or None, got 7"):
+        download("https://h/x.gguf", progress=7)
 
 
 def test_every_name_of_the_catalogue_is_a_reference():

@@ -6,6 +6,7 @@ says: attempts, decisions and the outcome. A new seam, the sync client for one, 
 
 import asyncio
 import contextvars
+import json
 
 import httpx2
 import pytest
@@ -15,6 +16,7 @@ from calls import http_error, lost_connection
 from upstream import HELLO, KEY, URL, Upstream, completion, sse, status, text_chunks
 
 from hanzo_agents import (
+    Blend,
     Breaker,
     Budget,
     Cache,
@@ -22,10 +24,13 @@ from hanzo_agents import (
     Fallback,
     Hanzo,
     Hedge,
+    Judge,
     MemoryStore,
     Price,
     RateLimit,
     Retry,
+    Route,
+    SemanticCache,
     Stack,
     Target,
     Trace,
@@ -60,6 +65,10 @@ class Observer:
         self.heard.append("over")
 
 
+async def embed(text):
+    return [1.0, float(len(text))]
+
+
 def policies_of(name):
     """Fresh policies for a row; a Fallback's target "b" is filled in by the seam."""
     return {
@@ -73,8 +82,14 @@ def policies_of(name):
         "Budget": [Budget(per_call="0.25", **PAID), Retry(**NO_JITTER), "fallback"],
         "Budget that is short": [Budget(daily="0.02", **PAID), Retry(**NO_JITTER), "fallback"],
         "Cache": [Cache(), Retry(attempts=2, **NO_JITTER), "fallback"],
+        "SemanticCache": [SemanticCache(embed=embed), Retry(attempts=2, **NO_JITTER), "fallback"],
         "Hedge": ["hedge"],
         "Retry and Hedge": [Retry(**NO_JITTER), "hedge"],
+        "Blend": ["blend"],
+        "Retry and Blend": ["blend", Retry(attempts=2, **NO_JITTER), "fallback"],
+        "Judge": ["judge", Retry(attempts=2, **NO_JITTER), "fallback"],
+        "Route": ["route", Retry(**NO_JITTER)],
+        "Route and Fallback": ["route", Retry(attempts=2, **NO_JITTER), "fallback"],
         "Retry and RateLimit": [Retry(**NO_JITTER), RateLimit(requests_per_minute=2, max_concurrent=1)],
         "the whole stack": [
             Trace(to=[Observer()]),
@@ -123,34 +138,38 @@ async def hang():
 class Wire:
     """A seam over HTTP: plays a script as replies."""
 
-    def __init__(self, script, *, stream):
+    def __init__(self, script):
         self.steps = list(script)
-        self.stream = stream
         self.upstream = Upstream(self._answer)
 
-    async def _answer(self, _request):
+    async def _answer(self, request):
         step = self.steps[min(self.upstream.hits - 1, len(self.steps) - 1)]
         if step == "hang":
             await hang()
         if step == "lost":
             raise httpx2.ReadError("reset")
         if step == "ok":
-            return sse(*text_chunks("ok")) if self.stream else httpx2.Response(200, json=completion("ok"))
+            # A leg of an ensemble is asked for a value also where the call streams.
+            streams = json.loads(request.content).get("stream")
+            return sse(*text_chunks("ok")) if streams else httpx2.Response(200, json=completion("ok"))
         if isinstance(step, tuple):
             return status(429, None, retry_after=step[1])
         return status(step)
 
 
-def filled(policies, target):
+def filled(policies, target, other="c"):
     named = {
         "fallback": Fallback(to=[target]),
         "hedge": Hedge(after=1.0, to=[target], max_extra_spend=1.0),
+        "blend": Blend([target], strategy="self_moa", samples=2, agreement=None),
+        "judge": Judge([target, other], agreement=1.0),
+        "route": Route(to=[target], max_latency=5),
     }
     return [named[policy] if isinstance(policy, str) else policy for policy in policies]
 
 
 async def facade(script, policies, *, stream):
-    wire = Wire(script, stream=stream)
+    wire = Wire(script)
     client = wire.upstream.client(policies=Stack(*ordered(filled(policies, "b"))))
     answer = await client.chat.completions.create(messages=[HELLO], stream=stream)
     if not stream:
@@ -160,7 +179,7 @@ async def facade(script, policies, *, stream):
 
 async def sync_facade(script, policies, *, stream):
     """The synchronous client, in a thread: its calls run on the loop thread, where time is made to pass as well."""
-    wire = Wire(script, stream=stream)
+    wire = Wire(script)
     client = Hanzo(
         URL, KEY, model="m", http_client=wire.upstream.http, policies=Stack(*ordered(filled(policies, "b")))
     )
@@ -175,7 +194,7 @@ async def sync_facade(script, policies, *, stream):
 
 
 async def through_the_provider(script, policies, *, stream):
-    wire = Wire(script, stream=stream)
+    wire = Wire(script)
     provider = wire.upstream.provider(policies=Stack(*ordered(filled(policies, "b"))))
     return await agent_run(Agent(name="A", model="m"), RunConfig(model_provider=provider), stream=stream)
 
@@ -202,7 +221,8 @@ async def foreign_model(script, policies, *, stream):
 
         return ScriptedModel([ModelStep(responder=respond) for _ in range(10)])
 
-    wrapped = wrap(model(), Stack(*ordered(filled(policies, Target(model(), label="b")))))
+    others = [Target(model(), label=label) for label in "bc"]
+    wrapped = wrap(model(), Stack(*ordered(filled(policies, *others))))
     return await agent_run(Agent(name="A", model=wrapped), RunConfig(), stream=stream)
 
 
@@ -295,10 +315,16 @@ POLICIES = [
     "Budget",
     "Budget that is short",
     "Cache",
+    "SemanticCache",
     "Hedge",
     "Retry and Hedge",
     "all",
     "Retry and RateLimit",
+    "Route",
+    "Route and Fallback",
+    "Blend",
+    "Retry and Blend",
+    "Judge",
 ]
 
 

@@ -761,7 +761,7 @@ class TestDamage:
             lambda c: c[:-1],
             lambda c: c[: len(c) // 2],
             lambda c: c[:-10] + bytes([c[-10] ^ 1]) + c[-9:],
-            lambda c: c.replace(b'{"hanzo_entry":1', b'{"hanzo_entry":2', 1),
+            lambda c: c.replace(b'{"hanzo_entry":2', b'{"hanzo_entry":1', 1),
             lambda c: c.replace(b"Hello!", b"Bad!!!"),
             lambda _: b"\x80\x04cos\nsystem\n(S'touch /tmp/owned'\ntR.",
             lambda _: b"\xff" * 100,

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hanzo_agents import Price
+from hanzo_agents._kernel import asking
 from hanzo_agents.prices import learned
 from hanzo_agents.prices.learned import Endpoint, Endpoints
 from hanzo_agents.prices.pages import read_page
@@ -66,7 +67,7 @@ async def test_a_page_is_fresh_for_some_minutes_and_stays_known_after_that(endpo
     with FakeClock() as clock:
         for _ in range(3):
             await endpoint.learn(router)
-        clock.advance(learned.REMEMBERED - 1)
+        clock.advance(asking.REMEMBERED - 1)
         await endpoint.learn(router)
         assert router.hits == 1
         clock.advance(2)
@@ -85,9 +86,9 @@ async def test_a_failure_means_unknown_and_is_remembered_for_a_minute(endpoint, 
         for _ in range(3):
             await endpoint.learn(router)
         assert (router.hits, endpoint.known("m")) == (1, None)
-        clock.advance(learned.FAILURE_REMEMBERED + 1)
+        clock.advance(asking.FAILURE_REMEMBERED + 1)
         await endpoint.learn(router)
-        clock.advance(learned.FAILURE_REMEMBERED + 1)
+        clock.advance(asking.FAILURE_REMEMBERED + 1)
         await endpoint.learn(router)
     assert (router.hits, endpoint.known("m")) == (3, AT_ONE)
     assert len(caplog.records) == 1  # once an outage
@@ -99,7 +100,7 @@ async def test_after_a_failure_the_last_page_still_holds(endpoint):
     router = Router(ONE, OSError())
     with FakeClock() as clock:
         await endpoint.learn(router)
-        clock.advance(learned.REMEMBERED + 1)
+        clock.advance(asking.REMEMBERED + 1)
         await endpoint.learn(router)
     assert (router.hits, endpoint.known("m")) == (2, AT_ONE)
 
@@ -108,7 +109,7 @@ async def test_a_router_without_a_page_has_answered(endpoint, caplog):
     router = Router(None)
     with FakeClock() as clock:
         await endpoint.learn(router)
-        clock.advance(learned.FAILURE_REMEMBERED + 1)
+        clock.advance(asking.FAILURE_REMEMBERED + 1)
         await endpoint.learn(router)
     assert (router.hits, endpoint.known("m"), caplog.records) == (1, None, [])
 
@@ -118,7 +119,7 @@ async def test_a_router_that_hangs_holds_nobody_longer_than_two_seconds(endpoint
     router.open.clear()
     with FakeClock() as clock:
         callers = [asyncio.create_task(endpoint.learn(router)) for _ in range(5)]
-        await clock.run_for(learned.PATIENCE - 0.1)
+        await clock.run_for(asking.PATIENCE - 0.1)
         assert not any(caller.done() for caller in callers)
         late = asyncio.create_task(endpoint.learn(router))
         await clock.run_for(0.2)

@@ -39,6 +39,11 @@ def test_users_go_first_and_what_they_leave_open_is_filled_in():
     assert facts_of("gpt-4o", own).quality == CATALOGUE["gpt-4o"].quality
 
 
-def test_every_entry_says_where_it_was_published():
+@pytest.mark.parametrize("name", ["claude-opus-4-1", "gpt-5", "some-model-70b-chat", "gpt-oss-20b"])
+def test_an_estimate_is_called_one(name):
+    assert facts_of(name, {}).source.startswith("this package's own estimate")
+
+
+def test_every_entry_says_where_its_figure_stands():
     assert all(facts.source and facts.quality for facts in CATALOGUE.values())
     assert list(TIERS.values()) == sorted(TIERS.values())

@@ -44,6 +44,10 @@ def kinds(text):
         ("NHS number 943 476 5919", "national_id"),
         ("AWS AKIAIOSFODNN7ABCDEFG", "api_key"),
         ("postgres://app:hunter22@db/app", "api_key"),
+        ("mail jane.doe\uff20example.com", "email"),
+        ("card 4111\u00a01111\u00a01111\u00a01111", "card"),
+        ("my card 4111 1111\n1111 1111", "card"),
+        ("DE89\u20113704\u20110044\u20110532\u20110130\u201100", "iban"),
     ],
 )
 def test_what_is_personal(text, kind):

@@ -5,7 +5,7 @@ from agents import Agent, RunConfig, Runner, function_tool
 from agents.testing import ScriptedModel, assistant_message
 from upstream import HELLO, Upstream, completion, sse, text_chunks
 
-from hanzo_agents import Refused, Route, Target, track, wrap
+from hanzo_agents import ConfigError, Refused, Route, Target, track, wrap
 from hanzo_agents.routing import ModelFacts, RoutingStrategy, pii, routed
 
 MODELS = {"best": ModelFacts(quality=0.9), "small": ModelFacts(quality=0.68)}
@@ -45,6 +45,42 @@ async def test_explain_sends_nothing():
     plan = await upstream.client(policies=[by_task()]).explain(model="asked", messages=[HARD])
     assert plan.targets == ("best",)
     assert "best by balanced" in str(plan)
+    assert upstream.hits == 0
+
+
+class StaysAtHome(RoutingStrategy):
+    def should_use_local(self, messages, options):
+        return self.contains_pii(" ".join(message["content"] for message in messages))
+
+
+@pytest.mark.parametrize("say", ["instructions", "embeddings", "system"])
+async def test_personal_data_is_found_wherever_a_call_says_it(say):
+    upstream = Upstream(lambda _request: completion("ok"))
+    client = upstream.client(policies=[Route(strategy=StaysAtHome())])
+    private = "Write to jane@example.com."
+    ask = {
+        "instructions": lambda: client.responses.create(model="m", input="x", instructions=private),
+        "embeddings": lambda: client.embeddings.create(model="m", input=["x", private]),
+        "system": lambda: client.chat.completions.create(
+            model="m", messages=[{"role": "system", "content": private}, HELLO]
+        ),
+    }[say]
+    with pytest.raises(Refused) as error:
+        await ask()
+    assert error.value.code == "local_only"
+    assert upstream.hits == 0
+
+
+async def test_a_model_object_is_nothing_that_a_client_could_send_to():
+    class Named(RoutingStrategy):
+        def select_model(self, messages, options):
+            return Target(model=ScriptedModel([]))
+
+    upstream = Upstream(lambda _request: completion("ok"))
+    with pytest.raises(ConfigError, match="is a model object, which the client cannot send to"):
+        await upstream.client(policies=[Route(strategy=Named())]).chat.completions.create(
+            model="m", messages=[HELLO]
+        )
     assert upstream.hits == 0
 
 

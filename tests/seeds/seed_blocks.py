@@ -44,13 +44,9 @@ class Block:
 
 IMPORT = "from hanzo_agents import Hanzo\n"
 FRAGMENT = "a fragment: it leaves out the import that the blocks before it have"
-NOT_YET = "semantic caching is not built yet; a test of its own holds the block to a clear refusal"
 
 
 PATCHES: dict[str, list[Patch]] = {
-    "Caching and Memoization": [
-        Patch("    semantic_cache=True,\n    similarity_threshold=0.95\n", "", NOT_YET),
-    ],
     "Function Calling": [
         Patch("from hanzo_agents import Hanzo\n", "import json\nfrom hanzo_agents import Hanzo\n", "it uses json without importing it"),
     ],
@@ -69,7 +65,6 @@ PATCHES: dict[str, list[Patch]] = {
     "1. Use Hybrid Mode for Production": [Patch("# ✅", IMPORT + "# ✅", FRAGMENT)],
     "2. Enable Caching": [
         Patch("# ✅", IMPORT + "# ✅", FRAGMENT),
-        Patch("    cache_backend='redis',\n    semantic_cache=True\n", "    cache_backend='redis',\n", NOT_YET),
     ],
     "3. Set Budget Limits": [Patch("# ✅", IMPORT + "# ✅", FRAGMENT)],
     "4. Use Streaming for Long Responses": [
@@ -91,7 +86,6 @@ PATCHES: dict[str, list[Patch]] = {
     ],
     "High Costs": [
         Patch("# Enable cost", IMPORT + "# Enable cost", FRAGMENT),
-        Patch("    semantic_cache=True,\n", "", NOT_YET),
     ],
 }  # fmt: skip
 """By the heading of the block."""
@@ -100,9 +94,6 @@ COMPILED_ONLY = {
     "Manual Implementation (100+ lines)": (
         "it shows what not to write: functions that exist nowhere, and packages that this one does not need"
     ),
-}
-NOT_BUILT = {
-    "With Hanzo MCP (Agentic Workflows)": "hanzo_agents.mcp is not built yet: the import says so",
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
-from seed_blocks import COMPILED_ONLY, DOCUMENT, NOT_BUILT, PATCHES, blocks
+from seed_blocks import COMPILED_ONLY, DOCUMENT, PATCHES, blocks
 
 from hanzo_agents import CircuitOpen, ConfigError, Hanzo
 from hanzo_agents.facade import watching
@@ -61,6 +61,7 @@ class World:
         self.openai = Upstream("openai", ("gpt-4.1-mini",))
         self.anthropic = Upstream("anthropic", ("claude-haiku-4-5",))
         self.everybody = (self.node, self.router, self.openai, self.anthropic)
+        self.mcp = "http://localhost:8081"
         self.clients = []
 
     def asked(self):
@@ -69,7 +70,8 @@ class World:
     def run(self, heading, *, patched=True, **names):
         """Run a block; its names afterwards."""
         block = blocks()[heading]
-        source = block.source({"http://localhost:8080": self.node.address}, patched=patched)
+        addresses = {"http://localhost:8080": self.node.address, "http://localhost:8081": self.mcp}
+        source = block.source(addresses, patched=patched)
         names = {"__name__": "__main__", **names}
         exec(compile("\n" * (block.line - 1) + source, str(DOCUMENT), "exec", dont_inherit=True), names)
         self.clients.append(names.get("hanzo"))
@@ -131,7 +133,7 @@ def failing(status=503):
 def test_every_block_is_tested_and_every_patch_fits():
     source = Path(__file__).read_text()
     for heading, block in blocks().items():
-        assert repr(heading)[1:-1] in source or heading in COMPILED_ONLY | NOT_BUILT, f"nothing runs {heading!r}"
+        assert repr(heading)[1:-1] in source or heading in COMPILED_ONLY, f"nothing runs {heading!r}"
         block.source({})
     assert set(PATCHES) <= set(blocks())
     assert all(patch.why for patches in PATCHES.values() for patch in patches)
@@ -140,11 +142,6 @@ def test_every_block_is_tested_and_every_patch_fits():
 @pytest.mark.parametrize("heading", COMPILED_ONLY)
 def test_what_is_not_ours_is_python(heading):
     compile(blocks()[heading].source({}), heading, "exec")
-
-
-def test_mcp_is_said_to_be_missing(world):
-    with pytest.raises(ModuleNotFoundError, match=r"hanzo_agents\.mcp"):
-        world.run("With Hanzo MCP (Agentic Workflows)")
 
 
 # --- quick start --------------------------------------------------------------------------------------------------
@@ -234,23 +231,14 @@ def test_custom_routing_logic(world):
     assert not any("options" in body for upstream in world.everybody for body in upstream.asked)
 
 
-def test_caching_hits_at_the_second_call(world, monkeypatch, redis_url, capsys):
+def test_caching_hits_at_the_second_call_and_at_a_similar_one(world, monkeypatch, redis_url, capsys):
     monkeypatch.setenv("HANZO_REDIS_URL", redis_url)
     names = world.run("Caching and Memoization")
     assert not names["response1"].from_cache
     assert names["response2"].from_cache
     assert names["response2"].cost == 0
-    assert capsys.readouterr().out == "Cache hit: False\n"  # similar, not the same: that is what is not built yet
-    assert len(world.node.asked) == 2
-
-
-def test_semantic_caching_is_refused_clearly(world):
-    with pytest.raises(ConfigError, match="semantic_cache: not available yet"):
-        world.run("Caching and Memoization", patched=False)
-    with pytest.raises(ConfigError, match="semantic_cache: not available yet"):
-        world.run("2. Enable Caching", patched=False, Hanzo=Hanzo)
-    with pytest.raises(ConfigError, match="semantic_cache: not available yet"):
-        world.run("High Costs", patched=False, Hanzo=Hanzo)
+    assert capsys.readouterr().out == "Cache hit: True\n"
+    assert len(world.node.asked) == 1
 
 
 def test_batch_processing_keeps_the_order(world, capsys):
@@ -299,6 +287,26 @@ def test_a_web_socket_streams(world):
         while said != "the node says hello":
             said += socket.receive_json()["content"]
     assert len(world.node.asked) == 1
+
+
+def test_mcp_tools_are_offered_and_used(world, code_search, capsys):
+    world.mcp = code_search
+
+    def say(request):
+        return answers.tool_call("search_codebase", {"query": "auth"})
+
+    for upstream in world.everybody:
+        upstream.says = say
+    names = world.run("With Hanzo MCP (Agentic Workflows)")
+    with names["mcp"]:
+        (asked,) = [body for upstream in world.everybody for body in upstream.asked]
+        assert [tool["function"]["name"] for tool in asked["tools"]] == ["search_codebase"]
+        assert asked["tool_choice"] == "auto"
+        (result,) = names["results"]
+        assert capsys.readouterr().out == f"{names['results']}\n"
+        assert result == {
+            "role": "tool", "tool_call_id": names["response"].tool_calls[0].id, "content": "auth: src/auth/login.py:12",
+        }  # fmt: skip
 
 
 # --- monitoring ---------------------------------------------------------------------------------------------------

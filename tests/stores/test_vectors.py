@@ -1,13 +1,20 @@
 """What every store does with answers that are found by likeness, in memory, in a file and in Redis."""
 
+import asyncio
 import math
+import sqlite3
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hanzo_agents import SQLiteStore
+from hanzo_agents import MemoryStore, SQLiteStore
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK
 from hanzo_agents.stores.entries import Bounds
+from hanzo_agents.stores.sqlite_file import _schema
 from hanzo_agents.stores.vectors.matrix import packed
+from hanzo_agents.stores.vectors.sqlite import SCHEMA as VECTORS
 from hanzo_agents.testing.clock import FakeClock
 
 A, B = b"a" * 32, b"b" * 32
@@ -143,3 +150,83 @@ async def test_other_processes_see_the_same(kind, tmp_path, request):
 def test_no_vector_can_be_made_of_nothing():
     for numbers in ([], [0.0, 0.0], [math.nan, 1.0], [math.inf], [[1.0], [2.0]]):
         assert packed(numbers) is None
+
+
+async def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "answers.db"
+    with sqlite3.connect(path) as connection:
+        for statement in set_apart():
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version=1")
+    connection.close()
+    store = SQLiteStore(path)
+    await store.entries.put(b"k" * 32, b"kept", ttl=60, bounds=WIDE, fence=None, clock=SYSTEM_CLOCK)
+    await put(store, A, 0, b"new")
+    assert await near(store, A, 0) == [b"new"]
+    store.close()
+
+
+def set_apart():
+    """What a file of version 1 was made of, in the order in which it was."""
+    later = set(VECTORS)
+    return [statement for statement in _schema(0) if statement not in later]
+
+
+async def test_many_are_compared_on_another_thread():
+    store = MemoryStore()
+    numbers = np.random.default_rng(1)
+    kept = [packed(numbers.standard_normal(2048)) for _ in range(600)]
+    for number, vector in enumerate(kept):
+        store.vectors.put(A, vector, b"%d" % number, ttl=60, bounds=Bounds(1000, 1 << 30), clock=SYSTEM_CLOCK)
+    for number in (0, 300, 599):
+        (found,) = await store.vectors.nearest(A, kept[number], least=0.9, most=8, clock=SYSTEM_CLOCK)
+        assert found.content == b"%d" % number
+        assert found.similarity == pytest.approx(1.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("ab"),
+            st.integers(0, 359),
+            st.integers(1, 5),
+            st.sampled_from(["put", "look", "remove"]),
+        ),
+        max_size=40,
+    )
+)
+def test_it_finds_what_comparing_one_by_one_finds(steps):
+    """The matrix with its swaps and growth, against a plain list."""
+
+    async def run():
+        store, plain, bounds = MemoryStore(), [], Bounds(12, 1 << 20)
+        for number, (space, degrees, most, what) in enumerate(steps):
+            key, content = space.encode() * 32, b"%d" % number
+            expected = sorted(
+                (entry for entry in plain if entry[0] == key), key=lambda e: (-cosine(e[1], degrees), e[2])
+            )
+            expected = [entry for entry in expected if cosine(entry[1], degrees) >= 0.5 - 1e-6]
+            if what == "put":
+                await put(store, key, degrees, content, bounds=bounds)
+                plain = [*plain, (key, degrees, content)][-12:]
+                continue
+            found = await store.vectors.nearest(key, at(degrees), least=0.5, most=50, clock=SYSTEM_CLOCK)
+            assert sorted(one.content for one in found) == sorted(entry[2] for entry in expected)
+            assert [round(one.similarity, 4) for one in found] == [
+                round(cosine(e[1], degrees), 4) for e in expected
+            ]
+            # A look is a use: what was found last goes last.
+            by_content = {entry[2]: entry for entry in plain}
+            used = [by_content[one.content] for one in found]
+            plain = [entry for entry in plain if entry not in used] + used
+            if what == "remove":
+                for one in found[:most]:
+                    await store.vectors.remove(one, clock=SYSTEM_CLOCK)
+                    plain.remove(by_content[one.content])
+
+    asyncio.run(run())
+
+
+def cosine(one, other):
+    return math.cos(math.radians(one - other))

@@ -17,15 +17,21 @@ from pydantic import BaseModel, SecretStr
 
 from hanzo_agents import (
     AllProvidersFailed,
+    Analytics,
     AsyncHanzo,
     Attempt,
     Batch,
+    Blend,
+    Blended,
     Call,
+    Comparison,
     ConfigError,
     Cost,
+    CostEstimate,
     Deadline,
     DeadlineExceeded,
     Decision,
+    EnsembleEvent,
     Failure,
     Fallback,
     FallbackProvider,
@@ -40,9 +46,13 @@ from hanzo_agents import (
     HanzoResponse,
     InvalidResponse,
     Journal,
+    Judge,
+    Judged,
     LimitState,
     Log,
     Metrics,
+    ModelAnswer,
+    ModelStats,
     Observer,
     OpenTelemetry,
     Plan,
@@ -60,9 +70,11 @@ from hanzo_agents import (
     Settled,
     Stack,
     StreamTruncated,
+    Summary,
     Target,
     Trace,
     Usage,
+    Verdict,
     Watching,
     errors,
     get_hanzo_provider,
@@ -74,6 +86,7 @@ from hanzo_agents import (
     wrap,
 )
 from hanzo_agents._wire.stream import HanzoChatStream
+from hanzo_agents.mcp import AsyncMCPClient, MCPClient, StdioServer, ToolRules, ToolRun, run_tools
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -164,6 +177,8 @@ async def chat(client: AsyncHanzo, messages: list[ChatCompletionMessageParam], *
     as_the_sdk_sees_it: ParsedChatCompletion[City] = parsed
     use(as_the_sdk_sees_it.id)
     assert_type(parsed.choices[0].message.parsed, City | None)
+    await client.chat.completions.parse(messages=messages, response_format=City, quality_threshold="good")
+    client.chat.completions.stream(messages=messages, options={"role": "pro"})
     async with client.chat.completions.stream(messages=messages) as events:
         final: ChatCompletion = await events.get_final_completion()
     streaming = client.chat.completions.with_streaming_response
@@ -240,12 +255,31 @@ def synchronous(messages: list[ChatCompletionMessageParam]) -> None:
         assert_type([model.id for model in client.models.list()], list[str])
         assert_type(client.with_options(max_retries=0, timeout=3), Hanzo)
         assert_type(client.explain(messages=messages), Plan)
+        create(messages=messages, options={"role": "pro"}, quality_threshold="good")
+        client.chat.completions.parse(messages=messages, response_format=City, options={"role": "pro"})
+        client.chat.completions.stream(messages=messages, quality_threshold=0.8)
+        client.responses.parse(input="Hi", text_format=City, quality_threshold="good")
+        client.responses.stream(input="Hi", options={"role": "pro"})
+        assert_type(client.analytics, Analytics)
+        assert_type(client.analytics.get_summary(), Summary)
+        assert_type(client.analytics.get_summary().by_model["zen-1"], ModelStats)
+        assert_type(client.estimate_cost(messages=messages, model="zen-1"), CostEstimate)
         batch = client.chat.completions.batch_create(
             [messages, {"role": "user", "content": "Hi"}], max_concurrent=3
         )
         assert_type(batch, Batch[HanzoChatCompletion])
         assert_type([reply.id for reply in batch], list[str])
         assert_type(batch.errors, dict[int, Exception])
+        compared = client.compare(models=["a", Target("b")], messages=messages, temperature=0.5)
+        assert_type(compared, Comparison)
+        assert_type(compared["a"], ModelAnswer)
+        assert_type(client.blend(models=["a", "b"], messages=messages, strategy="moa", layers=2), Blended)
+        judged = client.judge(contestants=["a", "b"], messages=messages)
+        assert_type(judged, Judged)
+        assert_type(judged.verdict, Verdict)
+        for event in client.blend(models=["a", "b"], messages=messages, stream=True):
+            assert_type(event, EnsembleEvent)
+        client.blend(models=["a", "b"], messages=messages, strategy="vote")  # type: ignore[call-overload] # pyright: ignore[reportCallIssue, reportArgumentType]
         create(messages=messages, temprature=1)  # type: ignore[call-overload] # pyright: ignore[reportCallIssue]
     Hanzo(tmeout=3)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     assert_type(Hanzo.local(model="smollm2"), Hanzo)
@@ -269,6 +303,8 @@ def policies() -> list[Policy]:
         Retry(attempts=4, base_delay=0.1, max_delay=timedelta(seconds=2), on=busy, budget=RetryBudget(10)),
         Retry(budget=None),
         Fallback(to=("zen-1-mini",), on=busy),
+        Blend(["zen-1", Target("gpt-4o")], synthesizer="zen-1", strategy="council", patience=timedelta(seconds=9)),
+        Judge(["zen-1", "gpt-4o"], judge="zen-1", criteria=["It is short."]),
         Deadline(total=timedelta(minutes=1), first_event=5, idle=None),
         Trace(to=[Printer()]),
         polite,
@@ -416,6 +452,21 @@ def watched() -> None:
     Trace(to=[OpenTelemetry(), Log(), metrics])
     metrics.close()
     watch(object())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+async def with_tools_of_servers(sync: Hanzo, client: AsyncHanzo) -> None:
+    rules = ToolRules(timeout=timedelta(seconds=5), breaker=None)
+    mcp = MCPClient("https://localhost", ["mcp-server-time"], {"a": StdioServer(command=["b"])}, rules=rules)
+    Agent(name="A", tools=mcp.get_tools())
+    reply = sync.chat.completions.create(messages=[], tools=mcp.get_tools())
+    assert_type(mcp.execute_tool_calls(reply.tool_calls), list[dict[str, Any]])
+    assert_type(run_tools(sync, messages=[], tools=mcp, budget="0.5"), ToolRun)
+    async with AsyncMCPClient(approve=lambda request: request.tool != "rm") as asynchronous:
+        assert_type((await asynchronous.call_tool("x", {"n": 1})).text, str)
+        run = await run_tools(client, messages=[], tools=asynchronous)
+    assert_type(run, ToolRun)
+    assert_type(run.cost, Cost)
+    MCPClient(5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 def limited(any_provider: ModelProvider) -> None:

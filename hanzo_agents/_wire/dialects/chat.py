@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.counts import bounded, ceiling, count_of, json_size
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
+from hanzo_agents._wire.dialects.advice import chat_messages, described, settings_for, with_message, with_system
 from hanzo_agents._wire.dialects.chat_stream import ChatEvents, chat_usage
 from hanzo_agents._wire.dialects.members import with_member
 from hanzo_agents._wire.dialects.tool_calls import mend_calls, truncated_arguments
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hanzo_agents._kernel.journal import Usage
+    from hanzo_agents._kernel.voice import Part
     from hanzo_agents._wire.dialects.dialect import EventCheck, RequestView
 
 __all__ = ["CHAT", "ChatView", "takes_reasoning_settings"]
@@ -105,6 +107,23 @@ class ChatView:
     @property
     def stateful(self) -> bool:
         return False
+
+    @property
+    def offered(self) -> list[str]:
+        given = dicts(self.body.get("tools"))
+        tools = [as_dict(tool.get("function") or tool.get("custom")) or tool for tool in given]
+        tools += dicts(self.body.get("functions"))
+        return [described(tool.get("name") or tool.get("type"), tool.get("description")) for tool in tools]
+
+    @property
+    def in_tool_loop(self) -> bool:
+        messages = self.messages
+        return bool(messages) and messages[-1].get("role") in {"tool", "function"}
+
+    def advised(self, *, instructions: str = "", message: str = "", part: Part = "answers") -> ChatView:
+        messages = as_list(self.body.get("messages")) if part == "answers" else chat_messages(self.messages)
+        messages = with_message(with_system(messages, instructions), message, part="text")
+        return ChatView({**settings_for(self.body, part), "messages": messages})
 
     def with_model(self, model: str | None) -> ChatView:
         if model is None:

@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.counts import bounded, ceiling, json_size
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
+from hanzo_agents._wire.dialects.advice import (
+    described,
+    is_result,
+    joined,
+    plain_items,
+    settings_for,
+    with_message,
+)
 from hanzo_agents._wire.dialects.call_ids import CallIds, refuse_cut_calls
 from hanzo_agents._wire.dialects.chat import takes_reasoning_settings
 from hanzo_agents._wire.dialects.members import with_member
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hanzo_agents._kernel.journal import Usage
+    from hanzo_agents._kernel.voice import Part
     from hanzo_agents._wire.dialects.dialect import EventCheck, RequestView
 
 __all__ = ["RESPONSES", "ResponsesView"]
@@ -97,6 +106,25 @@ class ResponsesView:
     def stateful(self) -> bool:
         references = any(item.get("type") == "item_reference" for item in self.messages)
         return references or any(self.body.get(name) for name in _STATE)
+
+    @property
+    def offered(self) -> list[str]:
+        tools = dicts(self.body.get("tools"))
+        return [described(tool.get("name") or tool.get("type"), tool.get("description")) for tool in tools]
+
+    @property
+    def in_tool_loop(self) -> bool:
+        messages = self.messages
+        return bool(messages) and is_result(messages[-1])
+
+    def advised(self, *, instructions: str = "", message: str = "", part: Part = "answers") -> ResponsesView:
+        body = settings_for(self.body, part)
+        if instructions:
+            body["instructions"] = joined(body.get("instructions"), instructions)
+        if part != "answers" or message:
+            given = list(self.messages) if part == "answers" else plain_items(self.messages)
+            body["input"] = with_message(given, message, part="input_text")
+        return ResponsesView(body)
 
     def with_model(self, model: str | None) -> ResponsesView:
         body = dict(self.body)

@@ -18,6 +18,7 @@ from hanzo_agents._kernel.outcome import Outcome
 from hanzo_agents._kernel.primed import Primed
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.shapes import as_dict
+from hanzo_agents._wire.headers import told_by
 from hanzo_agents._wire.keeping.asked import asked_of, headers_of, routing_of
 from hanzo_agents._wire.keeping.kinds import KIND_OF
 from hanzo_agents._wire.reading import SHAPE_ERRORS
@@ -26,7 +27,7 @@ from hanzo_agents._wire.stream import HanzoStream, hear_closing, raw_response
 from hanzo_agents._wire.wishes import add_wishes, routes, wishes_now
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
 
     from openai import AsyncOpenAI
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from hanzo_agents._wire.attempt import Exchange
     from hanzo_agents._wire.dialects.dialect import Dialect
 
-__all__ = ["WireCodec", "follow", "replayed"]
+__all__ = ["WireCodec", "dumped", "follow", "replayed", "value_of"]
 
 
 class WireCodec:
@@ -109,7 +110,7 @@ class WireCodec:
         substitute = _substituted(reply.raw)
         if not exchange.stream:
             heard(
-                _kept(dialect, _dumped(reply.value), reply.value, substitute=substitute),
+                _kept(dialect, dumped(reply.value), reply.value, substitute=substitute),
                 reply.settled or Settled(),
             )
             return
@@ -119,7 +120,7 @@ class WireCodec:
             body = assembly.whole()
             if body is None:
                 return None
-            return _kept(dialect, body, _value(dialect, body), substitute=substitute)
+            return _kept(dialect, body, value_of(dialect, body), substitute=substitute)
 
         follow(reply, assembly.feed, whole, heard, moved)
 
@@ -129,9 +130,9 @@ class WireCodec:
         dialect = exchange.dialect
         kind = KIND_OF[dialect.path]
         if not exchange.stream:
-            value = _value(dialect, body)
+            value = value_of(dialect, body)
             kind.renew(value)
-            raw = self._raw(dialect, "application/json", _dumped(value)) if exchange.extras.raw else None
+            raw = self._raw(dialect, "application/json", dumped(value)) if exchange.extras.raw else None
             reply = Reply(value, attempt, raw=raw, end=Settlement(Settled(attempt.usage, attempt.cost)))
         else:
             view: Any = call.view
@@ -208,7 +209,13 @@ async def replayed(events: list[Any], call: Call, attempt: Attempt) -> Reply:
 
     primed = Primed(_Once(events), close=lambda: None, finished=finished, clock=call.clock)
     await primed.prime()
-    return Reply(primed, attempt, end=end, bound=primed.bound)
+    return Reply(primed, attempt, end=end, bound=primed.bound, tap=lambda hear: _shown(primed, hear))
+
+
+def _shown(primed: Primed, hear: Callable[[Any], None]) -> None:
+    """All of it has come already."""
+    for event in primed.held:
+        hear(event)
 
 
 def _scope_of(target: Target) -> bytes:
@@ -239,7 +246,7 @@ class _Said:
 
     def __init__(self, events: list[Any], *, named: bool) -> None:
         self._parts = [
-            (f"event: {event.type}\n".encode() if named else b"") + b"data: " + _dumped(event) + b"\n\n"
+            (f"event: {event.type}\n".encode() if named else b"") + b"data: " + dumped(event) + b"\n\n"
             for event in events
         ]
         if not named:
@@ -251,7 +258,7 @@ class _Said:
             yield part
 
 
-def _dumped(value: Any) -> bytes:
+def dumped(value: Any) -> bytes:
     """A reply's object as the JSON it was made of."""
     # Not `model_dump_json`: that makes a text of it first.
     kind = cast("Any", type(value))
@@ -259,7 +266,7 @@ def _dumped(value: Any) -> bytes:
     return body
 
 
-def _value(dialect: Dialect, body: bytes) -> Any:
+def value_of(dialect: Dialect, body: bytes) -> Any:
     """What was kept as an object of its own."""
     kind = dialect.value_type
     try:
@@ -283,6 +290,4 @@ def _kept(dialect: Dialect, body: bytes, value: Any, *, substitute: bool) -> Kep
 
 def _substituted(raw: Any) -> bool:
     """Whether the router says that it fell back to another model by itself."""
-    headers: Mapping[str, str] = getattr(raw, "headers", None) or {}
-    name = "x-litellm-attempted-fallbacks"
-    return name in headers and headers[name] not in {"", "0"}
+    return raw is not None and told_by(raw).get("x-litellm-attempted-fallbacks", "") not in {"", "0"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_origin
 
@@ -16,6 +17,7 @@ from hanzo_agents._wire.sync.calls import iterate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import timedelta
 
     from openai import OpenAI
     from openai._models import FinalRequestOptions
@@ -36,6 +38,9 @@ class HanzoSyncStream(Stream[T], Generic[T]):
 
     Closing it, leaving its `with` block or dropping it settles it and closes the connection.
     """
+
+    raw: object = None
+    """What has to live as long as the stream."""
 
     def __init__(self, source: HanzoStream[T], client: OpenAI) -> None:
         # Not Stream.__init__: it would start a second reader on the same response.
@@ -101,10 +106,13 @@ def deliver_raw_in_sync(
     origin = get_origin(cast_to) or cast_to
     named = inspect.isclass(origin) and issubclass(origin, APIResponse)
     kind: Any = LegacyAPIResponse if mode == "true" else cast("Any", origin if named else APIResponse)
-    inner = inner_type(cast_to)
+    inner, raw = inner_type(cast_to), in_sync(reply.raw)
     streams = isinstance(value, HanzoSyncStream)
+    if streams:
+        # Dropped, the response would close the connection; `.parse()` of one that nobody keeps is still read.
+        value.raw = raw
     response: Any = kind(
-        raw=in_sync(reply.raw),
+        raw=raw,
         client=client,
         cast_to=inner,
         stream=streams,
@@ -120,7 +128,7 @@ def in_sync(response: Any) -> httpx2.Response:
     if hasattr(response, "_content"):
         return _bridged(response, response.content)
     chunks = iterate(_Bytes(response))
-    return _bridged(response, _Bridge(iter(chunks), chunks.close))
+    return _bridged(response, _Bridge(response, iter(chunks), chunks.close))
 
 
 def _bridged(response: Any, body: bytes | httpx2.SyncByteStream) -> httpx2.Response:
@@ -140,7 +148,7 @@ def _bridged(response: Any, body: bytes | httpx2.SyncByteStream) -> httpx2.Respo
         content=content,
         stream=stream,
     )
-    if hasattr(response, "_elapsed"):
+    with contextlib.suppress(RuntimeError):  # it is still under way: then its stream tells
         made.elapsed = response.elapsed
     return made
 
@@ -166,13 +174,20 @@ class _Bytes:
 class _Bridge(httpx2.SyncByteStream):
     """Bytes that come over the loop thread."""
 
-    def __init__(self, chunks: Iterator[bytes], closed: Callable[[], None]) -> None:
+    def __init__(self, response: Any, chunks: Iterator[bytes], closed: Callable[[], None]) -> None:
+        self._response = response
         self._chunks = chunks
         self._closed = closed
 
     @override
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks
+
+    @property
+    def elapsed(self) -> timedelta | None:
+        """What `httpx2.Response.elapsed` asks the stream for, once it is closed."""
+        elapsed: timedelta | None = getattr(self._response.stream, "elapsed", None)
+        return elapsed
 
     @override
     def close(self) -> None:

@@ -21,8 +21,9 @@ from hanzo_agents._wire.fast_lane import CHAT_LANE, RESPONSES_LANE, fill_model
 from hanzo_agents._wire.replies import loaded
 from hanzo_agents._wire.sync.calls import run
 from hanzo_agents._wire.sync.delivery import deliver_in_sync
+from hanzo_agents._wire.tools import spell_tools
 from hanzo_agents._wire.whole import Gathered, wants_whole
-from hanzo_agents._wire.wishes import routed, wishes_in
+from hanzo_agents._wire.wishes import heeding, wished, wishes_in
 from hanzo_agents.batch import plan_batch
 from hanzo_agents.errors import ConfigError
 
@@ -99,14 +100,12 @@ class SyncCompletions(Completions):
         """As `openai`'s, sent through the policies."""
         if self._client.whole_by_stream and wants_whole(kwargs):
             return self._gathered(kwargs)
-        fill_model(self._client.default_model, kwargs)
+        fill_model(self._client.default_model, spell_tools(kwargs))
         engine = self._client.engine
         entered = CHAT_LANE.enter(engine, kwargs)
         if entered is None:
             if wishes := wishes_in(kwargs, self._client.stack):
-                create: Any = self.create
-                with routed(**wishes):
-                    return create(**kwargs)
+                return wished(self, wishes).create(**kwargs)
             ordinary: Any = super()
             return ordinary.create(**kwargs)
         view, extras = entered
@@ -131,10 +130,11 @@ class SyncCompletions(Completions):
     ) -> HanzoParsedChatCompletion[T]:
         """As `openai`'s, sent through the policies."""
         ordinary: Any = super()
-        arguments = fill_model(self._client.default_model, {**settings})
-        parsed: HanzoParsedChatCompletion[T] = ordinary.parse(
-            messages=messages, response_format=response_format, **arguments
-        )
+        arguments = fill_model(self._client.default_model, spell_tools({**settings}))
+        with heeding(arguments, self._client.stack):
+            parsed: HanzoParsedChatCompletion[T] = ordinary.parse(
+                messages=messages, response_format=response_format, **arguments
+            )
         return parsed
 
     @override
@@ -146,8 +146,8 @@ class SyncCompletions(Completions):
         **settings: Unpack[ChatSettings],
     ) -> ChatCompletionStreamManager[T]:
         """As `openai`'s, sent through the policies."""
-        ordinary: Any = super()
-        arguments = fill_model(self._client.default_model, {**settings})
+        arguments = fill_model(self._client.default_model, spell_tools({**settings}))
+        ordinary: Any = super(SyncCompletions, wished(self, wishes_in(arguments, self._client.stack)))
         manager: ChatCompletionStreamManager[T] = ordinary.stream(
             messages=messages, response_format=response_format, **arguments
         )
@@ -170,7 +170,7 @@ class SyncCompletions(Completions):
         """
         plan = plan_batch(
             requests, model=model or self._client.default_model, max_concurrent=max_concurrent, file=file,
-            progress=progress, arguments=arguments,
+            progress=progress, arguments=spell_tools(arguments),
         )  # fmt: skip
         return run(plan.carry_out(self._client.asynchronous.chat.completions.create, loaded))
 
@@ -207,15 +207,13 @@ class SyncResponses(Responses):
     @override
     def create(self, **kwargs: Any) -> Any:
         """As `openai`'s, sent through the policies."""
-        if not kwargs.get("prompt"):
+        if not spell_tools(kwargs, flat=True).get("prompt"):
             fill_model(self._client.default_model, kwargs)
         engine = self._client.engine
         entered = RESPONSES_LANE.enter(engine, kwargs)
         if entered is None:
             if wishes := wishes_in(kwargs, self._client.stack):
-                create: Any = self.create
-                with routed(**wishes):
-                    return create(**kwargs)
+                return wished(self, wishes).create(**kwargs)
             ordinary: Any = super()
             return ordinary.create(**kwargs)
         view, extras = entered
@@ -234,9 +232,11 @@ class SyncResponses(Responses):
     ) -> HanzoParsedResponse[T]:
         """As `openai`'s, sent through the policies."""
         ordinary: Any = super()
-        parsed: HanzoParsedResponse[T] = ordinary.parse(
-            text_format=text_format, parse_as=parse_as, stream=stream, verbosity=verbosity, **arguments
-        )
+        asked = spell_tools({**arguments}, flat=True)
+        with heeding(asked, self._client.stack):
+            parsed: HanzoParsedResponse[T] = ordinary.parse(
+                text_format=text_format, parse_as=parse_as, stream=stream, verbosity=verbosity, **asked
+            )
         return parsed
 
     @overload
@@ -258,10 +258,10 @@ class SyncResponses(Responses):
     @override
     def stream(self, **kwargs: Any) -> Any:
         """As `openai`'s, sent through the policies."""
-        ordinary: Any = super()
+        ordinary: Any = super(SyncResponses, wished(self, wishes_in(kwargs, self._client.stack)))
         if not kwargs.get("response_id") and not kwargs.get("prompt"):
             fill_model(self._client.default_model, kwargs)
-        return ordinary.stream(**kwargs)
+        return ordinary.stream(**spell_tools(kwargs, flat=True))
 
     @override
     def connect(self, *_: Any, **__: Any) -> NoReturn:

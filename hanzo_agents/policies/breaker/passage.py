@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from typing import TYPE_CHECKING
 
 from hanzo_agents.errors import CircuitOpen, DeadlineExceeded
 from hanzo_agents.policies.breaker.fault import asked_rest
+from hanzo_agents.stores.operations import new_op
 from hanzo_agents.stores.store import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ class Passage:
         self._on = on
         self._most_rest = most_rest
         self._key = board.key(call)
-        # Random, not counted: processes share circuits.
-        self._by = secrets.token_hex(8)
+        self._by = new_op()  # processes share circuits
         self._circuits: Circuits | None = None
         self._epoch = 0
         self._probe = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 from hanzo_agents.errors import ConfigError
@@ -10,16 +10,13 @@ from hanzo_agents.policies.budget.local_accounts import LocalAccount, NamedAccou
 from hanzo_agents.policies.budget.runs import current_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import MutableMapping, Sequence
     from decimal import Decimal
 
     from hanzo_agents._kernel.call import Call
-    from hanzo_agents._kernel.journal import Journal
     from hanzo_agents.policies.budget.runs import Run
 
 __all__ = ["CallAccounts"]
-
-K = TypeVar("K")
 
 
 class CallAccounts:
@@ -32,7 +29,6 @@ class CallAccounts:
     def __init__(self, per_call: Decimal | None, per_run: Decimal | None) -> None:
         self.per_call = per_call
         self.per_run = per_run
-        self._calls: WeakKeyDictionary[Journal, LocalAccount] = WeakKeyDictionary()
         self._runs: WeakKeyDictionary[Run, LocalAccount] = WeakKeyDictionary()
         self._named = None if per_run is None else NamedAccounts("per_run", per_run)
 
@@ -48,7 +44,7 @@ class CallAccounts:
         """
         found: list[LocalAccount] = []
         if self.per_call is not None:
-            found.append(_opened(self._calls, call.journal, "per_call", self.per_call))
+            found.append(_opened(call.journal.kept, self, "per_call", self.per_call))
         blocks = current_runs()
         # A leg of a call that has a stack of its own further out is charged there.
         if blocks and runs and not call.journal.leg:
@@ -71,7 +67,7 @@ class CallAccounts:
         """What a call's own account or its run's has left, None without a limit. Opens none."""
         blocks, account = current_runs(), None
         if kind == "per_call":
-            account, limit = self._calls.get(call.journal), self.per_call
+            account, limit = call.journal.kept.get(self), self.per_call
         else:
             limit = self.per_run
             if blocks:
@@ -81,7 +77,7 @@ class CallAccounts:
         return limit if account is None else account.available
 
 
-def _opened(accounts: WeakKeyDictionary[K, LocalAccount], key: K, kind: str, limit: Decimal) -> LocalAccount:
+def _opened(accounts: MutableMapping[Any, LocalAccount], key: object, kind: str, limit: Decimal) -> LocalAccount:
     account = accounts.get(key)
     if account is None:
         # Legs of one call may begin at once on several threads: the first one's account stays.

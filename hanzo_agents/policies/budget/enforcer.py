@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hanzo_agents._kernel.call import Call, Send
-    from hanzo_agents._kernel.price import Prices, Pricing
+    from hanzo_agents._kernel.price import Pricing
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents.policies.budget.local_accounts import LocalAccount
     from hanzo_agents.policies.budget.window_accounts import Period, WindowAccounts
@@ -44,7 +44,7 @@ PAID_ENDS = ("/search",)
 
 READING = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
-MODEL_CALLS = frozenset({"chat", "responses", "embeddings", "model"})
+MODEL_CALLS = frozenset({"blend", "chat", "compare", "embeddings", "judge", "model", "responses"})
 
 LEASE_MARGIN = 120.0
 """Seconds after a call's deadline at which its process is taken for dead."""
@@ -152,7 +152,10 @@ class Enforcer:
         reservation = Reservation(call, windows=windows, accounts=accounts)
         limited = _limited(reservation.period, accounts)
         reservation.prices = over(self.terms.prices, call.prices)
-        reservation.price = await self._price(call, reservation.prices, ask=limited or windows is not None)
+        prices, target = reservation.prices, call.priced_target
+        # The router's own page comes before the public list, and tells the largest answer; it is asked seldom.
+        ask = limited or windows is not None
+        reservation.price = await prices.learn(target) if ask else prices.known(target)
         if reservation.price is not None:
             reservation.most = partial(self.most, call, reservation.price)
             if limited:
@@ -161,11 +164,6 @@ class Enforcer:
         else:
             self._check_unpriced(call, str(call.target), limited=limited)
         return reservation
-
-    async def _price(self, call: Call, prices: Prices, *, ask: bool) -> Pricing | None:
-        target = call.priced_target
-        # The router's own page comes before the public list, and tells the largest answer; it is asked seldom.
-        return await prices.learn(target) if ask else prices.known(target)
 
     def most(self, call: Call, price: Pricing) -> Quote:
         """What the call can cost with the largest answer it may get."""

@@ -58,7 +58,8 @@ def tokens_in(view: View) -> int:
     """Tokens that go in, on the safe side: all that is sent counts, but for media, which count by their kind."""
     media = _Media()
     for message in view.messages:
-        media.look(message)
+        if type(message.get("content")) is not str:  # most are a text, and no more
+            media.look(message)
     shown = max(view.size - media.size, 0)
     return -(-shown // FEWEST_BYTES_PER_TOKEN) + view.given_tokens + media.tokens
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.journal import Attempt, Basis, Cost
-from hanzo_agents._kernel.money import added
+from hanzo_agents._kernel.money import EXACT
 from hanzo_agents.errors import InvalidResponse
 from hanzo_agents.policies.budget.local_accounts import settle_in
 from hanzo_agents.policies.budget.quote import dollars
@@ -29,6 +29,7 @@ __all__ = ["Reservation"]
 _logger = logging.getLogger("hanzo_agents")
 
 _ZERO = Decimal(0)
+_DOUBT: dict[Basis, int] = {"reported": 0, "estimated": 1, "unknown": 2}
 
 
 class Reservation(list[Attempt]):
@@ -128,14 +129,21 @@ class Reservation(list[Attempt]):
         if not self and settled is not None:  # whoever answered wrote no attempt down
             target, now = self.call.target, self.call.clock.now()
             self.append(Attempt(1, str(target), now, target.name, usage=settled.usage, cost=settled.cost))
-        costs = [self._cost(attempt) for attempt in self]
-        spent = added(cost.amount for cost in costs if cost.amount is not None)
+        spent, sent, tokens_in, tokens_out = _ZERO, 0, 0, 0
+        basis: Basis = "reported"
+        for attempt in self:
+            cost, usage = self._cost(attempt), attempt.usage
+            if cost.amount is not None:
+                spent = EXACT.add(spent, cost.amount)
+            if _DOUBT[cost.basis] > _DOUBT[basis]:
+                basis = cost.basis
+            sent += attempt.sent
+            if usage is not None:
+                tokens_in += usage.input_tokens
+                tokens_out += usage.output_tokens
         settle_in(self.accounts, self.amount, spent)
         if self.windows is not None and self.period is not None:
-            basis = _basis(costs)
-            usages = [attempt.usage for attempt in self if attempt.usage is not None]
-            tokens = sum(usage.input_tokens for usage in usages), sum(usage.output_tokens for usage in usages)
-            facts = self.facts(basis=basis, attempts=sum(attempt.sent for attempt in self), tokens=tokens)
+            facts = self.facts(basis=basis, attempts=sent, tokens=(tokens_in, tokens_out))
             self.windows.settle(self.op, min(spent, MOST), self.period, facts, self.call.clock)
         if self.amount and spent > self.amount:
             self.call.note(
@@ -182,8 +190,3 @@ def _refused(attempt: Attempt) -> bool:
     """Whether the upstream turned the request down: providers do not bill what they refuse."""
     status = attempt.status_code
     return status is not None and status >= 400 and not isinstance(attempt.error, InvalidResponse)
-
-
-def _basis(costs: Sequence[Cost]) -> Basis:
-    bases = {cost.basis for cost in costs}
-    return "unknown" if "unknown" in bases else "estimated" if "estimated" in bases else "reported"

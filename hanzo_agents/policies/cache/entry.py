@@ -31,48 +31,44 @@ class Entry:
 
     Holds neither the call nor its reply: the reply's stream holds this to its end, and must be free to go when
     nobody reads it any more.
+
+    Attributes:
+        shelf: where it lies.
+        key: its key.
+        lead: the right to ask, None where nobody else waits for the answer.
     """
 
     __slots__ = (
-        "_attempt", "_away", "_clock", "_fence", "_journal", "_key", "_owner", "_prices", "_secret", "_shelf",
-        "_target", "lead",
+        "_attempt", "_away", "_clock", "_fence", "_journal", "_meant", "_owner", "_prices", "_secret", "_target",
+        "key", "lead", "shelf",
     )  # fmt: skip
 
     def __init__(self, shelf: Shelf, key: bytes, secret: bytes, call: Call) -> None:
         self.lead: Lead | None = None
-        self._shelf = shelf
-        self._key = key
+        self.shelf = shelf
+        self.key = key
         self._secret = secret
         self._clock = call.clock
         self._journal = call.journal
         self._prices = call.prices
         self._target = call.target
+        self._meant = str(call.target)
         self._away = False
         self._attempt: Attempt | None = None
         self._owner: str | None = None
         self._fence: int | None = None
 
-    @property
-    def shelf(self) -> Shelf:
-        """Where it lies."""
-        return self._shelf
-
-    @property
-    def key(self) -> bytes:
-        """Its key."""
-        return self._key
-
     async def content(self) -> bytes | None:
         """What the store has; None also when it does not answer."""
         try:
-            content = await self._shelf.entries.get(self._key, clock=self._clock)
+            content = await self.shelf.entries.get(self.key, clock=self._clock)
         except StoreUnavailable as error:
             self._away = True
-            self._shelf.away(error)
+            self.shelf.away(error)
             self._note("goes on without", f"its store is away: {error}")
             return None
-        if self._shelf.entries.shared:
-            self._shelf.back()
+        if self.shelf.entries.shared:
+            self.shelf.back()
         return content
 
     async def claim(self) -> bytes | None:
@@ -80,7 +76,7 @@ class Entry:
 
         Waits until that has answered, has given up, or has taken too long. None: ask.
         """
-        entries, key, clock = self._shelf.entries, self._key, self._clock
+        entries, key, clock = self.shelf.entries, self.key, self._clock
         if not entries.shared or not self._writes():
             return None
         self._owner = owner = uuid.uuid4().hex
@@ -91,7 +87,7 @@ class Entry:
             try:
                 claim = await entries.claim(key, owner=owner, lease=LEASE, clock=clock)
             except StoreUnavailable as error:
-                self._shelf.not_written(error, clock)
+                self.shelf.not_written(error, clock)
                 return None
             self._fence = claim.fence
             if claim.content is not None or claim.fence is not None or clock.now() >= until:
@@ -101,13 +97,13 @@ class Entry:
 
     def opened(self, content: bytes) -> tuple[Facts, bytes] | None:
         """The facts and the answer in it; None when it does not open."""
-        return opened(self._key, self._secret, content)
+        return opened(self.key, self._secret, content)
 
     def drop(self, content: bytes) -> None:
         """Remove what does not open."""
-        self._shelf.count("dropped")
+        self.shelf.count("dropped")
         self._note("drops an entry", "it does not open: damaged, or of another version")
-        self._shelf.entries.remove(self._key, content=content, clock=self._clock).tell(_nothing, _nothing)
+        self.shelf.entries.remove(self.key, content=content, clock=self._clock).tell(_nothing, _nothing)
 
     def failed(self, *, harmless: bool) -> None:
         """There is no answer: somebody else may ask."""
@@ -115,9 +111,10 @@ class Entry:
         if self.lead is not None:
             self.lead.failed(harmless=harmless)
 
-    def expects(self, attempt: Attempt | None) -> None:
-        """The answer that is to be kept has begun."""
+    def expects(self, attempt: Attempt | None, meant: str | None) -> None:
+        """The answer that is to be kept has begun; `meant`: whose it is to be, where not the call's target's."""
         self._attempt = attempt
+        self._meant = meant or self._meant
 
     def heard(self, kept: Kept | str | None, settled: Settled) -> None:
         """The answer is over: keep it, if it is one to keep."""
@@ -127,7 +124,7 @@ class Entry:
         why = kept if isinstance(kept, str) else self._objection(kept)
         if why is None:
             assert not isinstance(kept, str)
-            content = sealed(self._key, self._secret, self._facts(settled), kept.body)
+            content = sealed(self.key, self._secret, self._facts(settled), kept.body)
             why = self._put(content)
             if why is None:
                 if self.lead is not None:
@@ -144,14 +141,16 @@ class Entry:
             self.lead.moved()
 
     def _objection(self, kept: Kept) -> str | None:
-        if kept.calls_tools and not self._shelf.tool_calls:
+        if kept.calls_tools and not self.shelf.tool_calls:
             return "it calls tools"
-        if self._shelf.substitutes:
+        if self._attempt is not None and self._attempt.cache_hit and not self._attempt.sent:
+            return "another cache had it"  # whose time it would outlive
+        if self.shelf.substitutes:
             return None
         if kept.substitute:
             return "the router had another model answer"
-        if self._attempt is not None and self._attempt.target != str(self._target):
-            return f"{self._attempt.target} answered for {self._target}"
+        if self._attempt is not None and self._attempt.target != self._meant:
+            return f"{self._attempt.target} answered for {self._meant}"
         return None
 
     def _facts(self, settled: Settled) -> Facts:
@@ -173,32 +172,32 @@ class Entry:
 
     def _put(self, content: bytes) -> str | None:
         """Put it into the store; why not, when it is not tried."""
-        shelf, clock = self._shelf, self._clock
+        shelf, clock = self.shelf, self._clock
         if len(content) > min(shelf.entries.largest, shelf.bounds.size):
             return f"it is too large ({len(content)} bytes)"
         if not self._writes():
             return None
         putting = shelf.entries.put(
-            self._key, content, ttl=shelf.ttl, bounds=shelf.bounds, fence=self._fence, clock=clock
+            self.key, content, ttl=shelf.ttl, bounds=shelf.bounds, fence=self._fence, clock=clock
         )
         putting.tell(self._was_put, self._was_not_put)
         return None
 
     def _writes(self) -> bool:
-        return not self._away and self._shelf.writes(self._clock)
+        return not self._away and self.shelf.writes(self._clock)
 
     def _was_put(self, kept: bool) -> None:
-        self._shelf.written()
-        self._shelf.count("kept", int(kept))
+        self.shelf.written()
+        self.shelf.count("kept", int(kept))
 
     def _was_not_put(self, error: BaseException) -> None:
-        self._shelf.not_written(error, self._clock)
+        self.shelf.not_written(error, self._clock)
 
     def _release(self) -> None:
         if self._owner is not None and self._writes():
-            entries = self._shelf.entries
+            entries = self.shelf.entries
             # Also a claim that was cancelled, and does not know whether it has been granted.
-            entries.release(self._key, owner=self._owner, clock=self._clock).tell(_nothing, _nothing)
+            entries.release(self.key, owner=self._owner, clock=self._clock).tell(_nothing, _nothing)
 
     def _note(self, action: str, reason: str) -> None:
         self._journal.note(Decision("Cache", action, reason))

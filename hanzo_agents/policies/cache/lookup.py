@@ -108,7 +108,7 @@ class Lookup:
         """Have the answer kept once it is whole."""
         call, entry = self._call, self._entry
         assert call.codec is not None
-        entry.expects(reply.attempt)
+        entry.expects(reply.attempt, reply.meant)
         if reply.settled is None and entry.lead is not None:
             entry.lead.streams()
         try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from hanzo_agents._kernel.canonical import joined
@@ -16,7 +16,7 @@ from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.cache.entry import Entry
 from hanzo_agents.policies.cache.lookup import Lookup
-from hanzo_agents.policies.cache.sealed import VERSION
+from hanzo_agents.policies.cache.sealed import VERSION, keyed
 from hanzo_agents.policies.cache.shelf import CacheStats, Shelf
 from hanzo_agents.stores.entries import SPACE, Bounds
 from hanzo_agents.stores.memory import MemoryStore
@@ -166,7 +166,7 @@ class Cache:
             return None, question
         named = () if tenant is None else (tenant.encode("utf-8", "surrogatepass"),)
         asked = joined((b"%d" % VERSION, question.asked, *named))
-        return _space(tenant) + hmac.digest(question.secret, asked, "sha256"), question
+        return _space(tenant) + keyed(question.secret, asked).digest(), question
 
     def _question(self, call: Call) -> Question:
         from hanzo_agents._kernel.codec import Question
@@ -190,6 +190,7 @@ def _checked_tenant(tenant: object) -> str:
     return tenant
 
 
+@lru_cache(maxsize=1024)
 def _space(tenant: str | None) -> bytes:
     """Where the keys of a tenant begin."""
     named = b"" if tenant is None else b"tenant:" + tenant.encode("utf-8", "surrogatepass")

@@ -7,6 +7,7 @@ short, of another version, moved from elsewhere or written by somebody without t
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ from hanzo_agents._kernel.journal import Cost, Usage
 if TYPE_CHECKING:
     from hanzo_agents._kernel.journal import Basis
 
-__all__ = ["VERSION", "Facts", "opened", "sealed"]
+__all__ = ["VERSION", "Facts", "keyed", "opened", "sealed"]
 
-VERSION = 1
+VERSION = 2
 """Of the layout and of what counts for a key: entries of another version are no entries."""
 
 
@@ -42,6 +43,11 @@ class Facts:
     made: float
     usage: Usage | None
     cost: Cost
+
+
+def keyed(secret: bytes, content: bytes) -> hashlib.blake2b:
+    """A digest that only who knows the secret can make. In a third of the time of OpenSSL's HMAC."""
+    return hashlib.blake2b(content, key=secret, digest_size=32)
 
 
 def sealed(key: bytes, secret: bytes, facts: Facts, body: bytes) -> bytes:
@@ -75,7 +81,7 @@ def _text(text: str | None) -> str:
 
 
 def _first(key: bytes, secret: bytes, rest: bytes) -> bytes:
-    seal = hmac.digest(secret, key + rest, "sha256").hex()
+    seal = keyed(secret, key + rest).hexdigest()
     return b'{"hanzo_entry":%d,"seal":"%b"}' % (VERSION, seal.encode())
 
 

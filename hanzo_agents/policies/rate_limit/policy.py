@@ -226,7 +226,8 @@ class RateLimit:
             view = call.view
             tokens = estimate_tokens(view.text)
             if view.operation != "embeddings":
-                tokens += self.expected_output if view.max_output is None else view.max_output
+                most = view.max_output
+                tokens += self.expected_output if most is None else most
         return Terms(
             tokens, self.requests_per_minute, self.tokens_per_minute, self.max_concurrent, self.max_queued,
             pace if self.adaptive else None, call.extra,

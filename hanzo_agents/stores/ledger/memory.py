@@ -189,11 +189,13 @@ class MemoryLedger:
 
     def _add(self, accounts: Iterable[Account], now: float, *, spent: int = 0, reserved: int = 0) -> None:
         """Change balances, except of an account that is over for long: it would come back without its past."""
+        known = self._books.accounts
         for account in accounts:
-            if account.ends is None or account.ends + MARGIN > now:
-                held = self._books.accounts.get(account.name)
+            name, ends = account.name, account.ends
+            if ends is None or ends + MARGIN > now:
+                held = known.get(name)
                 if held is None:
-                    held = self._books.accounts[account.name] = _Account(account.ends)
+                    held = known[name] = _Account(ends)
                 held.spent += spent
                 held.reserved += reserved
 
@@ -227,7 +229,10 @@ class MemoryLedger:
     def _count(self, op: _Op, group: Group, sign: int) -> None:
         facts = op.facts
         assert facts is not None
-        sums = self._books.usage.setdefault(facts.day, {}).setdefault(group, _Sums())
+        groups = self._books.usage.setdefault(facts.day, {})
+        sums = groups.get(group)
+        if sums is None:
+            sums = groups[group] = _Sums()
         sums.calls += sign
         sums.attempts += sign * facts.attempts
         sums.input_tokens += sign * facts.input_tokens

@@ -42,9 +42,16 @@ class Bells:
 
     def ring(self, lane: str) -> None:
         """Something has changed: have the one in front look. It rings the next when it leaves. Never waits."""
-        self.rings = next(self._numbers)
+        self.rings = number = next(self._numbers)
         if lane in self._lanes:
-            self._turns.put(self._ring, lane)
+            self._turns.put(self._ring, lane, number)
+
+    def pass_on(self, bell: Bell) -> None:
+        """Who was rung is not the one in front: on several threads bells hang in another order than was asked in.
+
+        Each ring goes to a bell once at most. Never waits.
+        """
+        self._turns.put(self._ring, bell.lane, bell.heard)
 
     def waiting(self, lane: str) -> int:
         """How many wait in the lane in this process."""
@@ -59,9 +66,10 @@ class Bells:
         """Take a bell away. Safe to repeat; never waits."""
         self._turns.put(self._remove, bell)
 
-    def _ring(self, lane: str) -> None:
-        while (bell := next((b for b in self._lanes.get(lane, ()) if not b.rung), None)) is not None:
-            if bell.ring():
+    def _ring(self, lane: str, number: int) -> None:
+        row = self._lanes.get(lane, {})
+        while (bell := next((b for b in row if not b.rung and b.heard != number), None)) is not None:
+            if bell.ring(number):
                 return
             self._remove(bell)
 
@@ -76,7 +84,7 @@ class Bells:
 class Bell:
     """One who waits."""
 
-    __slots__ = ("_bells", "_loop", "_sleeper", "lane", "rung")
+    __slots__ = ("_bells", "_loop", "_sleeper", "heard", "lane", "rung")
 
     def __init__(self, bells: Bells, lane: str) -> None:
         self._bells = bells
@@ -84,6 +92,7 @@ class Bell:
         self._sleeper: asyncio.Future[None] | None = None
         self.lane = lane
         self.rung = False
+        self.heard = 0
 
     def __enter__(self) -> Self:
         self._bells.add(self)
@@ -94,21 +103,22 @@ class Bell:
     ) -> None:
         self._bells.remove(self)
 
-    async def wait(self, delay: float, clock: Clock) -> None:
-        """Wait `delay` seconds, or until the bell rings; one that rang before is not waited for."""
+    async def wait(self, delay: float, clock: Clock) -> bool:
+        """Wait `delay` seconds, or until the bell rings; one that rang before is not waited for. Whether it rang."""
         self._sleeper = self._loop.create_future()
         alarm = clock.call_at(clock.now() + delay, self._wake)
         try:
             if not self.rung:
                 await self._sleeper
+            return self.rung
         finally:
             alarm.cancel()
             self._sleeper = None
             self.rung = False
 
-    def ring(self) -> bool:
+    def ring(self, number: int) -> bool:
         """Wake the one who waits, from any thread; False when nobody is there any more."""
-        self.rung = True
+        self.rung, self.heard = True, number
         try:
             self._loop.call_soon_threadsafe(self._wake)
         except RuntimeError:  # its loop was closed, and the one who waited is gone with it

@@ -3,6 +3,8 @@
     tools = MCPClient("http://localhost:8081").get_tools()
     agent = Agent(name="Helper", tools=tools)
     reply = hanzo.chat.completions.create(messages=messages, tools=tools)
+
+Names are imported when they are first used.
 """
 
 from __future__ import annotations

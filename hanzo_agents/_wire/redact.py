@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hanzo_agents.errors import InvalidResponse
 
-__all__ = ["Secrets"]
+__all__ = ["Secrets", "legible"]
 
 CREDENTIALS = (
     "authorization",
@@ -89,7 +89,7 @@ class Secrets:
         most = limit * 8
         margin = max(map(len, self._keys), default=0)
         text = self.scrub(content[: most + margin].decode("utf-8", "replace"))[:most]
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        text = legible(text)
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
     def scrub_error(self, error: InvalidResponse) -> None:
@@ -100,3 +100,8 @@ class Secrets:
 
     def __repr__(self) -> str:
         return "Secrets(...)"
+
+
+def legible(text: str) -> str:
+    """What somebody else wrote as one line without control characters, which a terminal would obey."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hanzo_agents.llmwise.request import Request, delete, get, patch, path_part, post, put
+from hanzo_agents.llmwise.request import Request, delete, get, patch, path_part, post, put, read, sent
 
 if TYPE_CHECKING:
     from hanzo_agents.llmwise.shapes import JsonDict
@@ -44,7 +44,7 @@ def models() -> Request[list[JsonDict]]:
 
 def conversations(*, limit: int = 20, offset: int = 0) -> Request[JsonDict]:
     """The conversations that are kept, the latest first."""
-    return get("/conversations", limit=int(limit), offset=int(offset))
+    return get("/conversations", limit=limit, offset=offset)
 
 
 def get_conversation(conversation_id: str) -> Request[JsonDict]:
@@ -60,7 +60,7 @@ def create_conversation() -> Request[JsonDict]:
 def update_conversation(conversation_id: str, *, title: str | None = None) -> Request[JsonDict]:
     """Give a conversation another title."""
     path = f"/conversations/{path_part('conversation_id', conversation_id)}"
-    return patch(path, title=None if title is None else str(title))
+    return patch(path, title=title)
 
 
 def delete_conversation(conversation_id: str) -> Request[JsonDict]:
@@ -72,7 +72,7 @@ def history(
     *, limit: int = 20, offset: int = 0, mode: str | None = None, search: str | None = None
 ) -> Request[JsonDict]:
     """Requests of the past, of one mode or with a text in them."""
-    return get("/history", limit=int(limit), offset=int(offset), mode=mode, search=search)
+    return get("/history", limit=limit, offset=offset, mode=mode, search=search)
 
 
 def get_history_detail(request_id: str) -> Request[JsonDict]:
@@ -92,7 +92,7 @@ def credits_balance() -> Request[JsonDict]:
 
 def credits_transactions(*, limit: int = 50, offset: int = 0) -> Request[list[JsonDict]]:
     """What was bought and charged."""
-    return get("/credits/transactions", limit=int(limit), offset=int(offset))
+    return get("/credits/transactions", limit=limit, offset=offset)
 
 
 def credits_packs() -> Request[list[JsonDict]]:
@@ -110,17 +110,12 @@ def credits_purchase(
         pack_id: one of `credits_packs()`.
         tracking: fields that are sent beside them.
     """
-    body: dict[str, Any] = {}
-    if amount_usd is not None:
-        body["amount_usd"] = float(amount_usd)
-    if pack_id is not None:
-        body["pack_id"] = str(pack_id)
-    return post("/credits/purchase", {**body, **tracking})
+    return post("/credits/purchase", {**sent(amount_usd=amount_usd, pack_id=pack_id), **tracking})
 
 
 def credits_confirm_checkout(*, session_id: str) -> Request[JsonDict]:
     """Say that a purchase was paid."""
-    return post("/credits/confirm-checkout", {"session_id": str(session_id)})
+    return post("/credits/confirm-checkout", {"session_id": read("session_id", session_id)})
 
 
 def credits_update_auto_topup(
@@ -135,24 +130,24 @@ def credits_update_auto_topup(
         monthly_cap_usd: the most in a month.
     """
     body = {
-        "enabled": bool(enabled),
-        "threshold_credits": int(threshold_credits),
-        "amount_usd": int(amount_usd),
-        "monthly_cap_usd": int(monthly_cap_usd),
+        "enabled": read("enabled", enabled),
+        "threshold_credits": read("threshold_credits", threshold_credits),
+        "amount_usd": read("amount_usd", amount_usd, int),
+        "monthly_cap_usd": read("monthly_cap_usd", monthly_cap_usd),
     }
     return put("/credits/auto-topup", body)
 
 
 def usage_summary(*, days: int = 7) -> Request[JsonDict]:
     """Requests and spend of the last days."""
-    return get("/usage/summary", days=int(days))
+    return get("/usage/summary", days=days)
 
 
 def usage_recent(
     *, limit: int = 20, offset: int = 0, days: int = 30, mode: str | None = None
 ) -> Request[list[JsonDict]]:
     """The latest requests, with what they took."""
-    return get("/usage/recent", limit=int(limit), offset=int(offset), days=int(days), mode=mode)
+    return get("/usage/recent", limit=limit, offset=offset, days=days, mode=mode)
 
 
 def keys_info() -> Request[JsonDict]:
@@ -172,13 +167,12 @@ def revoke_api_key() -> Request[JsonDict]:
 
 def memory_list(*, limit: int = 20) -> Request[JsonDict]:
     """What the semantic memory holds."""
-    return get("/memory", limit=int(limit))
+    return get("/memory", limit=limit)
 
 
 def memory_search(*, q: str, top_k: int = 4, min_score: float | None = None) -> Request[JsonDict]:
     """What of the memory is closest to a text."""
-    score = None if min_score is None else float(min_score)
-    return get("/memory/search", q=str(q), top_k=int(top_k), min_score=score)
+    return get("/memory/search", q=read("q", q), top_k=top_k, min_score=min_score)
 
 
 def memory_delete(memory_id: str) -> Request[JsonDict]:

@@ -94,7 +94,9 @@ def _view(call: Call) -> ModeView:
 
 
 def _kept(view: ModeView, value: dict[str, Any]) -> Kept | str:
-    if (reason := value.get("finish_reason")) not in {None, "", "stop"}:
+    if (reason := value.get("finish_reason")) not in (None, "", "stop"):
         return f"it ended with {reason}"
+    if not value.get("content"):
+        return "it is empty"
     answered = value.get("final_model")
     return Kept(CANONICAL.encode(value).encode(), substitute=answered is not None and answered != view.model)

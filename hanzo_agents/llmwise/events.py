@@ -252,7 +252,7 @@ class AsyncEvents:
     def __init__(self, begin: Callable[[], Awaitable[Any]]) -> None:
         self._begin: Callable[[], Awaitable[Any]] | None = begin
         self._stream: Primed | None = None
-        self._opening = False
+        self._opening = self._closed = False
 
     def __aiter__(self) -> Self:
         return self
@@ -265,8 +265,11 @@ class AsyncEvents:
         return cast("Event", await anext(self._stream))
 
     async def aclose(self) -> None:
-        """Leave the stream: it is settled at once, and the connection closed. Safe to repeat."""
-        self._begin = None
+        """Leave the stream: it is settled at once, and the connection closed. Safe to repeat.
+
+        While the first event is being waited for, that happens when it comes.
+        """
+        self._begin, self._closed = None, True
         if self._stream is not None:
             await self._stream.aclose()
 
@@ -288,3 +291,5 @@ class AsyncEvents:
         finally:
             self._opening = False
         self._stream = stream
+        if self._closed:
+            await stream.aclose()

@@ -12,6 +12,7 @@ from hanzo_agents._kernel.clock import current_clock
 from hanzo_agents._kernel.shapes import as_dict, dicts
 from hanzo_agents._wire.failures import request_id_of
 from hanzo_agents._wire.reading import json_or_none
+from hanzo_agents._wire.redact import legible
 from hanzo_agents.errors import HanzoError
 from hanzo_agents.policies.classify import retry_after
 
@@ -28,6 +29,7 @@ BAD_GATEWAY = 502
 """The status of a failure that came without one: the service's own client uses it for what is no answer."""
 
 NO_REASON = "Request failed"
+MOST_TEXT = 500
 
 
 class LLMWiseError(HanzoError):
@@ -131,8 +133,8 @@ def _message(payload: Any) -> str | None:
         if isinstance(said, dict):
             said = as_dict(said).get("message")  # pyright: ignore[reportUnknownArgumentType]
         if complaints := [str(one["msg"]) for one in dicts(said) if "msg" in one]:
-            return "; ".join(complaints)
+            said = "; ".join(complaints)
         if said:
-            return str(said)
+            return legible(str(said)[:MOST_TEXT])
     status = told.get("status_code")
-    return HTTPStatus(status).phrase if status in set(HTTPStatus) else None
+    return HTTPStatus(status).phrase if isinstance(status, int) and status in set(HTTPStatus) else None

@@ -128,7 +128,7 @@ class Line:
             return self._http.build_request(
                 request.method,
                 self.base_url + request.path,
-                params=request.params or None,
+                params=request.query or None,
                 headers=self._headers(stream=stream, json=content is not None),
                 content=content,
             )

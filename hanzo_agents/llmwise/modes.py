@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.llmwise.request import Request
+from hanzo_agents.llmwise.request import FIELDS, Request, sent
 from hanzo_agents.llmwise.shapes import (
     Blend,
     BlendOptions,
@@ -20,7 +20,7 @@ from hanzo_agents.llmwise.shapes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from hanzo_agents.llmwise.shapes import Message
 
@@ -35,24 +35,6 @@ __all__ = [
     "judge",
     "judge_stream",
 ]
-
-_READ: dict[str, Callable[[Any], Any]] = {
-    "temperature": float,
-    "max_tokens": int,
-    "cost_saver": bool,
-    "optimization_goal": str,
-    "semantic_memory": bool,
-    "semantic_top_k": int,
-    "semantic_min_score": float,
-    "routing": dict,
-    "strategy": str,
-    "synthesizer": str,
-    "layers": int,
-    "samples": int,
-    "criteria": list,
-    "conversation_id": str,
-}
-"""Every option, in the order in which it is sent, and the type it is sent as."""
 
 _TAKES = {
     "chat": frozenset(ChatOptions.__annotations__) | frozenset(CompareOptions.__annotations__),
@@ -76,40 +58,40 @@ def chat(
         stream: only False; `chat_stream` streams.
         options: see `ChatOptions`; None leaves one out.
     """
-    return _whole("chat", {"model": model, "messages": messages}, options, stream=stream)
+    return _whole("chat", {"model": _name("model", model)}, messages, options, stream=stream)
 
 
 def chat_stream(*, model: str, messages: Sequence[Message], **options: Unpack[ChatOptions]) -> Request[Event]:
     """Ask one model, and read its answer as it is made. The request is sent when the first event is asked for."""
-    return _mode("chat", {"model": model, "messages": messages}, options, stream=True)
+    return _mode("chat", {"model": _name("model", model)}, messages, options, stream=True)
 
 
 def compare(
     *, models: Sequence[str], messages: Sequence[Message], stream: bool = False, **options: Unpack[CompareOptions]
 ) -> Request[Compare]:
     """Ask several models the same, and get all their answers."""
-    return _whole("compare", {"models": _names("models", models), "messages": messages}, options, stream=stream)
+    return _whole("compare", {"models": _names("models", models)}, messages, options, stream=stream)
 
 
 def compare_stream(
     *, models: Sequence[str], messages: Sequence[Message], **options: Unpack[CompareOptions]
 ) -> Request[Event]:
     """Ask several models the same; each event names the `model` that speaks."""
-    return _mode("compare", {"models": _names("models", models), "messages": messages}, options, stream=True)
+    return _mode("compare", {"models": _names("models", models)}, messages, options, stream=True)
 
 
 def blend(
     *, models: Sequence[str], messages: Sequence[Message], stream: bool = False, **options: Unpack[BlendOptions]
 ) -> Request[Blend]:
     """Ask several models, and have one make a single answer of theirs."""
-    return _whole("blend", {"models": _names("models", models), "messages": messages}, options, stream=stream)
+    return _whole("blend", {"models": _names("models", models)}, messages, options, stream=stream)
 
 
 def blend_stream(
     *, models: Sequence[str], messages: Sequence[Message], **options: Unpack[BlendOptions]
 ) -> Request[Event]:
     """Ask several models, and read the answer that one makes of theirs."""
-    return _mode("blend", {"models": _names("models", models), "messages": messages}, options, stream=True)
+    return _mode("blend", {"models": _names("models", models)}, messages, options, stream=True)
 
 
 def judge(
@@ -121,49 +103,59 @@ def judge(
     **options: Unpack[JudgeOptions],
 ) -> Request[Judge]:
     """Ask several models, and have another say whose answer is best."""
-    fields = {"contestants": _names("contestants", contestants), "judge": judge, "messages": messages}
-    return _whole("judge", fields, options, stream=stream)
+    asked = {"contestants": _names("contestants", contestants), "judge": _name("judge", judge)}
+    return _whole("judge", asked, messages, options, stream=stream)
 
 
 def judge_stream(
     *, contestants: Sequence[str], judge: str, messages: Sequence[Message], **options: Unpack[JudgeOptions]
 ) -> Request[Event]:
     """Ask several models, and follow how another judges them."""
-    return _mode(
-        "judge",
-        {"contestants": _names("contestants", contestants), "judge": judge, "messages": messages},
-        options,
-        stream=True,
-    )
+    asked = {"contestants": _names("contestants", contestants), "judge": _name("judge", judge)}
+    return _mode("judge", asked, messages, options, stream=True)
 
 
-def _whole(mode: str, fields: Mapping[str, Any], options: Mapping[str, Any], *, stream: bool) -> Request[Any]:
+def _whole(
+    mode: str, asked: Mapping[str, Any], messages: object, options: Mapping[str, Any], *, stream: bool
+) -> Request[Any]:
     if stream:
         raise ValueError(f"Use {mode}_stream(...), not {mode}(stream=True)")
-    return _mode(mode, fields, options, stream=False)
+    return _mode(mode, asked, messages, options, stream=False)
 
 
-def _mode(mode: str, fields: Mapping[str, Any], options: Mapping[str, Any], *, stream: bool) -> Request[Any]:
+def _mode(
+    mode: str, asked: Mapping[str, Any], messages: object, options: Mapping[str, Any], *, stream: bool
+) -> Request[Any]:
     for name in options:
         if name not in _TAKES[mode]:
             raise TypeError(f"{mode}() got an unexpected keyword argument {name!r}")
-    given = {name: _read(name, value) for name in _READ if (value := options.get(name)) is not None}
-    return Request("POST", f"/{mode}", body={**fields, "stream": stream, **given}, kind="object")
+    given = sent(**{name: options[name] for name in FIELDS if name in options})
+    if spare := given.get("routing", {}).get("fallback"):
+        given["routing"]["fallback"] = _names("routing.fallback", spare)
+    body = {**asked, "messages": _conversation(messages), "stream": stream, **given}
+    return Request("POST", f"/{mode}", body=body, kind="object")
+
+
+def _name(field: str, given: object) -> Any:
+    if not isinstance(given, str) or not given.strip():
+        raise ConfigError(f"{field}: expected a model's name, got {given!r}")
+    return given
 
 
 def _names(field: str, given: object) -> list[Any]:
     """Names of models, in the order in which they are given."""
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise ConfigError(f"{field}: expected a list of models' names, got {given!r}")
-    names: Any = given  # pyright: ignore[reportUnknownVariableType]
-    return list(names)
+    names: list[Any] = [_name(field, name) for name in given]  # pyright: ignore[reportUnknownVariableType]
+    if not names:
+        raise ConfigError(f"{field}: expected a list of models' names, and it is empty")
+    return names
 
 
-def _read(name: str, value: Any) -> Any:
-    """An option as the type it is sent as."""
-    read = _READ[name]
-    try:
-        return read(value)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ConfigError(f"{name}: expected what {getattr(read, '__name__', '')}() takes, got {type(value).__name__}")
+def _conversation(given: Any) -> list[Any]:
+    """Messages, of any iterable. What is in them is for the service to judge."""
+    if isinstance(given, Iterable) and not isinstance(given, str | Mapping):
+        messages: list[Any] = list(given)  # pyright: ignore[reportUnknownArgumentType]
+        if all(isinstance(message, Mapping) for message in messages):
+            return messages
+    raise ConfigError(f"messages: expected a list of messages, each a mapping, got {type(given).__name__}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hanzo_agents.llmwise.request import Request, delete, get, path_part, post, put
+from hanzo_agents.llmwise.request import Request, delete, get, path_part, post, put, read, sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,10 +73,10 @@ def optimization_report(
     return get(
         "/optimization/report",
         goal=goal,
-        days=int(days),
-        min_calls_per_model=int(min_calls_per_model),
-        use_policy=bool(use_policy),
-        persist_snapshot=bool(persist_snapshot),
+        days=days,
+        min_calls_per_model=min_calls_per_model,
+        use_policy=use_policy,
+        persist_snapshot=persist_snapshot,
     )
 
 
@@ -87,17 +87,17 @@ def optimization_evaluate() -> Request[JsonDict]:
 
 def optimization_snapshots(*, goal: str | None = None, limit: int = 20) -> Request[JsonDict]:
     """Reports that were kept."""
-    return get("/optimization/snapshots", limit=int(limit), goal=goal)
+    return get("/optimization/snapshots", limit=limit, goal=goal)
 
 
 def optimization_alerts(*, limit: int = 12) -> Request[JsonDict]:
     """What the service has noticed."""
-    return get("/optimization/alerts", limit=int(limit))
+    return get("/optimization/alerts", limit=limit)
 
 
 def optimization_replay(*, days: int = 30, sample_size: int = 100) -> Request[JsonDict]:
     """Ask samples of the past again."""
-    return post("/optimization/replay", {"days": int(days), "sample_size": int(sample_size)}, paid=True)
+    return post("/optimization/replay", sent(days=days, sample_size=sample_size), paid=True)
 
 
 def optimization_test_templates() -> Request[JsonDict]:
@@ -107,7 +107,7 @@ def optimization_test_templates() -> Request[JsonDict]:
 
 def optimization_test_suites(*, limit: int = 25) -> Request[JsonDict]:
     """The test suites there are."""
-    return get(_SUITES, limit=int(limit))
+    return get(_SUITES, limit=limit)
 
 
 def optimization_create_test_suite(payload: Mapping[str, Any]) -> Request[JsonDict]:
@@ -127,7 +127,7 @@ def optimization_run_test_suite(suite_id: str) -> Request[JsonDict]:
 
 def optimization_test_runs(*, limit: int = 20) -> Request[JsonDict]:
     """The latest runs of test suites."""
-    return get("/optimization/test-runs", limit=int(limit))
+    return get("/optimization/test-runs", limit=limit)
 
 
 def optimization_test_run_csv(run_id: str) -> Request[str]:
@@ -137,7 +137,7 @@ def optimization_test_run_csv(run_id: str) -> Request[str]:
 
 def optimization_regression_schedules(*, limit: int = 30) -> Request[JsonDict]:
     """When test suites are run by themselves."""
-    return get(_SCHEDULES, limit=int(limit))
+    return get(_SCHEDULES, limit=limit)
 
 
 def optimization_create_regression_schedule(payload: Mapping[str, Any]) -> Request[JsonDict]:
@@ -162,7 +162,8 @@ def settings_keys() -> Request[JsonDict]:
 
 def settings_save_keys(keys: Mapping[str, str]) -> Request[JsonDict]:
     """Store keys of providers, by provider."""
-    return put("/settings/keys", {"keys": keys}, secrets=tuple(map(str, keys.values())))
+    kept = read("keys", keys, dict)
+    return put("/settings/keys", {"keys": kept}, secrets=tuple(map(str, kept.values())))
 
 
 def settings_delete_key(provider: str) -> Request[JsonDict]:
@@ -189,9 +190,9 @@ def settings_update_privacy(
         data_training_opt_in: whether models may be trained on it.
         zero_retention_mode: whether nothing is stored from now on.
     """
-    asked = {"data_training_opt_in": data_training_opt_in, "zero_retention_mode": zero_retention_mode}
-    given = {name: bool(value) for name, value in asked.items() if value is not None}
-    return put("/settings/privacy", {"purge_existing_data": bool(purge_existing_data), **given})
+    purge = {"purge_existing_data": read("purge_existing_data", purge_existing_data)}
+    more = sent(data_training_opt_in=data_training_opt_in, zero_retention_mode=zero_retention_mode)
+    return put("/settings/privacy", {**purge, **more})
 
 
 def settings_copilot_state() -> Request[JsonDict]:
@@ -203,14 +204,7 @@ def settings_update_copilot(
     *, goal: str | None = None, onboarded: bool | None = None, checklist: Mapping[str, bool] | None = None
 ) -> Request[JsonDict]:
     """Tell the copilot."""
-    body: dict[str, Any] = {}
-    if goal is not None:
-        body["goal"] = str(goal)
-    if onboarded is not None:
-        body["onboarded"] = bool(onboarded)
-    if checklist is not None:
-        body["checklist"] = dict(checklist)
-    return put("/settings/copilot", body)
+    return put("/settings/copilot", sent(goal=goal, onboarded=onboarded, checklist=checklist))
 
 
 def settings_ask_copilot(
@@ -223,9 +217,5 @@ def settings_ask_copilot(
         path: the page of the dashboard it is about.
         context: what else it should know.
     """
-    body: dict[str, Any] = {"question": question}
-    if path is not None:
-        body["path"] = str(path)
-    if context is not None:
-        body["context"] = dict(context)
+    body = {"question": read("question", question), **sent(path=path, context=context)}
     return post("/settings/copilot/ask", body, paid=True)

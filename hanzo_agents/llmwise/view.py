@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.counts import bounded, count_of, json_size
-from hanzo_agents._kernel.shapes import as_list, dicts, media_in, texts_in
+from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
 from hanzo_agents.llmwise.modes import MODES
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ class ModeView:
         """Every model that is asked and answers."""
         body = self.body
         return [str(name) for name in as_list(body.get("models") or body.get("contestants") or [self.model])]
+
+    @property
+    def spare_models(self) -> list[str]:
+        """The models to which the service may move a chat by itself."""
+        return [name for name in as_list(as_dict(self.body.get("routing")).get("fallback")) if isinstance(name, str)]
 
     @property
     def streams(self) -> bool:

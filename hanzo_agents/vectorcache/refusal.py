@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.shapes import as_dict, dicts
+from hanzo_agents._wire.redact import legible
 from hanzo_agents.policies.classify import retry_after
 from hanzo_agents.vectorcache.errors import (
     BadRequest,
@@ -76,7 +77,7 @@ def _said(fields: dict[str, Any]) -> str:
         said = "; ".join(f"{_place(one)}{one.get('msg')}" for one in wrong)
     if not isinstance(said, str):
         return ""
-    return " ".join("".join(c if c.isprintable() else " " for c in said[:MOST_TEXT]).split())
+    return legible(said[:MOST_TEXT])
 
 
 def _place(wrong: dict[str, Any]) -> str:
@@ -93,7 +94,7 @@ def _note_limits(error: RateLimitExceeded, wall: float) -> None:
     if resets_at is not None:
         error.resets_at = float(resets_at)
         if error.retry_after is None:
-            error.retry_after = max(0.0, resets_at - wall)
+            error.retry_after = _seconds(max(0.0, resets_at - wall))
 
 
 def _count(text: str | None) -> int | None:

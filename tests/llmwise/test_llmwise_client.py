@@ -131,16 +131,56 @@ def test_what_is_no_json_is_not_sent(server):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"temperature": "hot"}, "temperature: expected what float\\(\\) takes, got str"),
-        ({"max_tokens": []}, "max_tokens: expected what int\\(\\) takes, got list"),
-        ({"routing": "gpt-5.2"}, "routing: expected what dict\\(\\) takes, got str"),
-        ({"temperature": float("nan")}, "request: expected plain JSON"),
+        ({"temperature": "hot"}, "temperature: expected a number, got str"),
+        ({"temperature": float("nan")}, "temperature: expected a number, got nan"),
+        ({"max_tokens": []}, "max_tokens: expected a whole number, got list"),
+        ({"max_tokens": 0.5}, "max_tokens: expected a whole number, got 0.5"),
+        ({"routing": "gpt-5.2"}, "routing: expected a mapping, got str"),
+        ({"routing": {"fallback": "gpt-5.2"}}, "routing.fallback: expected a list of models' names, got 'gpt-5.2'"),
+        ({"cost_saver": "false"}, "cost_saver: expected True or False, got str"),
+        ({"model": None}, "model: expected a model's name, got None"),
+        ({"model": " "}, "model: expected a model's name, got ' '"),
+        ({"messages": "Hello"}, "messages: expected a list of messages, each a mapping, got str"),
+        ({"messages": [5]}, "messages: expected a list of messages, each a mapping, got list"),
+        ({"messages": ASK[0]}, "messages: expected a list of messages, each a mapping, got dict"),
     ],
 )
 def test_a_wrong_option_is_named(server, arguments, message):
     with pytest.raises(ConfigError, match=f"^{message}"):
-        LLMWise(KEY, server.base_url).chat(model="m", messages=ASK, **arguments)
+        LLMWise(KEY, server.base_url).chat(**{"model": "m", "messages": ASK, **arguments})
     assert server.hits == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "message"),
+    [
+        ("credits_update_auto_topup", {"enabled": "false"}, "enabled: expected True or False, got str"),
+        ("credits_update_auto_topup", {"enabled": None}, "enabled: expected True or False, got None"),
+        ("credits_update_auto_topup", {"enabled": True, "amount_usd": "ten"}, "amount_usd: expected a whole number"),
+        ("credits_purchase", {"amount_usd": float("inf")}, "amount_usd: expected a number, got inf"),
+        ("settings_update_privacy", {"purge_existing_data": "no"}, "purge_existing_data: expected True or False"),
+        ("settings_update_privacy", {"purge_existing_data": None}, "purge_existing_data: expected True or False"),
+        ("settings_save_keys", {"keys": None}, "keys: expected a mapping, got None"),
+        ("settings_update_copilot", {"checklist": "all"}, "checklist: expected a mapping, got str"),
+        ("optimization_update_policy", {"payload": "cheap"}, "payload: expected a mapping, got str"),
+        ("conversations", {"limit": "many"}, "limit: expected a whole number, got str"),
+        ("get_conversation", {"conversation_id": "\ud800"}, "conversation_id: expected an id"),
+        (
+            "judge", {"contestants": ["a"], "judge": "b", "messages": ASK, "criteria": "wit"},
+            "criteria: expected a list, got str",
+        ),
+    ],
+)  # fmt: skip
+def test_what_would_be_sent_as_something_else_is_refused(server, method, arguments, message):
+    """As the official client reads them, "false" turns purchases on and "no" deletes what is stored."""
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        getattr(LLMWise(KEY, server.base_url), method)(**arguments)
+    assert server.hits == 0
+
+
+def test_messages_come_in_any_iterable(server):
+    LLMWise(KEY, server.base_url).chat(model="m", messages=(message for message in ASK))
+    assert server.requests[0].json["messages"] == ASK
 
 
 def test_a_query_that_no_url_can_carry(server):
@@ -154,6 +194,10 @@ def test_models_are_a_list(server):
     for wrong in ("gpt-5.2", None, 5):
         with pytest.raises(ConfigError, match=r"^models: expected a list of models' names"):
             made.compare(models=wrong, messages=ASK)
+    with pytest.raises(ConfigError, match=r"^models: expected a list of models' names, and it is empty"):
+        made.compare(models=[], messages=ASK)
+    with pytest.raises(ConfigError, match=r"^models: expected a model's name, got 5"):
+        made.compare(models=["a", 5], messages=ASK)
     made.compare(models=("a", "b"), messages=tuple(ASK))
     assert server.requests[0].json["models"] == ["a", "b"]
 

@@ -122,6 +122,8 @@ class TestRefusals:
             ({"message": "plain"}, "plain"),
             ({}, "Request failed"),
             ([1], "Request failed"),
+            ({"status_code": []}, "Request failed"),
+            ({"error": "\x1b[31mred\nline" + "!" * 9000}, "\\[31mred line!{400,500}"),
         ],
     )
     async def test_every_way_of_saying_why(self, server, client, payload, message):
@@ -327,6 +329,16 @@ class TestStreams:
     async def test_what_is_no_text_or_nested_too_deep(self, server, client):
         server.script = [sse({"delta": ["odd"]}, "{" + '"a":[' * 100_000 + "}", {"delta": "one"}, done())]
         assert len(await asked(client, stream=True)) == 3
+
+    async def test_a_stream_that_is_left_before_its_first_event(self, server):
+        server.script = [replace(sse(), body=(Pause(), *sse({"delta": "one"}, done()).body))]
+        stream = AsyncLLMWise(KEY, server.base_url, policies=[]).chat_stream(**CHAT)
+        reading = asyncio.create_task(read(stream))
+        await server.until(lambda: server.paused == 1)
+        await stream.aclose()
+        server.release()
+        assert await reading == []
+        await server.until(lambda: server.open_connections == 0)
 
     async def test_a_silent_stream_is_given_up(self, server):
         server.script = [replace(sse(), body=(*sse({"delta": "one"}, done=False).body, Pause()))]

@@ -185,6 +185,15 @@ class TestBudget:
         each = server.requests[0].json["max_tokens"]
         assert 800 < each < 0.01 / (10.60 / 1e6)  # list prices of the two: $10 and $0.60 a million
 
+    async def test_a_chat_is_reserved_for_the_dearest_that_may_answer(self, server, client_of):
+        client = client_of(Budget(daily="0.005", store=MemoryStore()))
+        await asked(client, model="gpt-4o-mini", max_tokens=1000)
+        with pytest.raises(BudgetExceeded):
+            await asked(client, model="gpt-4o-mini", max_tokens=1000, routing={"fallback": ["gpt-4o"]})
+        with pytest.raises(Unaccountable):
+            await asked(client, model="gpt-4o-mini", max_tokens=1000, routing={"fallback": ["nobody"]})
+        assert server.hits == 1
+
     @pytest.mark.parametrize("mode", ["compare", "blend"])
     async def test_what_nobody_knows_the_price_of_is_refused(self, server, client_of, mode):
         client = client_of(Budget(daily=1, store=MemoryStore()))
@@ -265,7 +274,7 @@ class TestCache:
 
     async def test_what_cannot_be_spelled_is_refused_as_ever(self, client_of):
         with pytest.raises(ConfigError, match="plain JSON"):
-            await asked(client_of(Cache()), temperature=float("nan"))
+            await asked(client_of(Cache()), messages=[{"role": "user", "content": float("nan")}])
 
     @BOTH
     async def test_half_an_answer_is_not_kept(self, server, client_of, stream):
@@ -273,6 +282,13 @@ class TestCache:
         server.script = [sse({"delta": "ha", **half}, done()) if stream else json_http(chat(content="ha", **half))]
         client = client_of(Cache())
         await asked(client, stream=stream)
+        assert text_of(await asked(client, stream=stream)) == HAIKU
+
+    @BOTH
+    async def test_an_empty_answer_is_not_kept(self, server, client_of, stream):
+        server.script = [sse({"delta": ""}, done()) if stream else json_http(chat(content=""))]
+        client = client_of(Cache())
+        assert text_of(await asked(client, stream=stream)) == ""
         assert text_of(await asked(client, stream=stream)) == HAIKU
 
     async def test_a_substitutes_answer_is_not_kept(self, server, client_of):

@@ -780,3 +780,30 @@ async def test_the_plan_does_not_ask_a_store_elsewhere(tmp_path):
     state = policy.state("m")
     assert (state.requests, state.under_way, state.requests_per_minute) == (None, None, 1)
     assert not store.path.exists()
+
+
+async def test_a_bell_that_hangs_before_its_turn_passes_the_ring_on():
+    """Threads hang their bells in another order than they asked in; nobody waits for a delay to end."""
+    policy = RateLimit(max_concurrent=1)
+    bells, end, order = policy._limiter.limits.bells, Settlement(), []
+
+    async def stream(call):
+        return Reply("stream", end=end)
+
+    async def one(name):
+        await policy(make_call(), Inner())
+        order.append(name)
+
+    with FakeClock():
+        await policy(make_call(), stream)
+        tasks = []
+        for name in ("first", "second", "third"):
+            tasks.append(asyncio.create_task(one(name)))
+            await asyncio.sleep(0)
+        for lane, row in bells._lanes.items():
+            bells._lanes[lane] = dict(reversed(row.items()))
+        end.settle(Settled())
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert order == ["first", "second", "third"]
+        await asyncio.gather(*tasks)

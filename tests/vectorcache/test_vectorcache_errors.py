@@ -140,6 +140,7 @@ async def test_a_429_tells_its_limits(service, once):
         ((), {"retry_after": "soon"}, None),
         ((("Retry-After", "soon"), ("X-RateLimit-Reset", "-4")), {}, None),
         ((("X-RateLimit-Reset", "999990"),), {}, 0.0),
+        ((("X-RateLimit-Reset", "999999999999"),), {}, None),
     ],
 )
 def test_who_says_when_to_try_again(service, once, headers, more, seconds):

@@ -161,17 +161,17 @@ class Limiter:
             limits = permit.limits
             with limits.bells.hang(permit.lane) as bell:
                 # What rang after the question and before the bell hung has not rung this one.
-                heard_all = limits.bells.rings == rings
+                heard_all, passed = limits.bells.rings == rings, 0
                 while turn.state == "queued" and permit.limits is limits:
-                    rung = False
                     if heard_all:
                         delay = min(turn.delay, until - call.clock.now())
-                        rung = await bell.wait(max(SHORTEST, delay), call.clock)
-                    heard_all, now = True, call.clock.now()
+                        await bell.wait(max(SHORTEST, delay), call.clock)
+                    heard_all, number, now = True, bell.heard, call.clock.now()
                     turn = await self._ask(call, permit, terms.need(until - now, now))
                     # Elsewhere those in front may be of other processes, and ask by themselves all the time.
-                    if rung and turn.ahead and turn.state == "queued" and isinstance(limits, MemoryLimits):
-                        limits.bells.pass_on(bell)
+                    if turn.ahead and number != passed and isinstance(limits, MemoryLimits):
+                        limits.bells.pass_on(permit.lane, number)
+                    passed = number
             rings = -1
         # There may be room for the next one too.
         permit.limits.bells.ring(permit.lane)

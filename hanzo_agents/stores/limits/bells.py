@@ -46,12 +46,12 @@ class Bells:
         if lane in self._lanes:
             self._turns.put(self._ring, lane, number)
 
-    def pass_on(self, bell: Bell) -> None:
+    def pass_on(self, lane: str, number: int) -> None:
         """Who was rung is not the one in front: on several threads bells hang in another order than was asked in.
 
         Each ring goes to a bell once at most. Never waits.
         """
-        self._turns.put(self._ring, bell.lane, bell.heard)
+        self._turns.put(self._ring, lane, number)
 
     def waiting(self, lane: str) -> int:
         """How many wait in the lane in this process."""
@@ -82,7 +82,12 @@ class Bells:
 
 
 class Bell:
-    """One who waits."""
+    """One who waits.
+
+    Attributes:
+        rung: it has rung, and nobody has heard it yet.
+        heard: the number of the last ring that it was given.
+    """
 
     __slots__ = ("_bells", "_loop", "_sleeper", "heard", "lane", "rung")
 
@@ -103,14 +108,13 @@ class Bell:
     ) -> None:
         self._bells.remove(self)
 
-    async def wait(self, delay: float, clock: Clock) -> bool:
-        """Wait `delay` seconds, or until the bell rings; one that rang before is not waited for. Whether it rang."""
+    async def wait(self, delay: float, clock: Clock) -> None:
+        """Wait `delay` seconds, or until the bell rings; one that rang before is not waited for."""
         self._sleeper = self._loop.create_future()
         alarm = clock.call_at(clock.now() + delay, self._wake)
         try:
             if not self.rung:
                 await self._sleeper
-            return self.rung
         finally:
             alarm.cancel()
             self._sleeper = None

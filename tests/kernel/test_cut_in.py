@@ -200,13 +200,13 @@ def test_bells():
     bells = Bells()
 
     async def ring():
-        first, second = bells.hang("lane"), bells.hang("lane")
+        first, second = bells.hang("lane", "one"), bells.hang("lane", "two")
         bells.add(first)
         bells.add(second)
         cut = Cut(lambda: (bells.remove(first), bells.ring("lane")))
         wake = type(first).ring
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(type(first), "ring", lambda bell, number: (wake(bell, number), cut())[0])
+            patch.setattr(type(first), "ring", lambda bell: (wake(bell), cut())[0])
             bells.ring("lane")
         assert cut.done
         assert (first.rung, second.rung, bells.waiting("lane")) == (True, True, 1)

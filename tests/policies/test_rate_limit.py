@@ -782,7 +782,7 @@ async def test_the_plan_does_not_ask_a_store_elsewhere(tmp_path):
     assert not store.path.exists()
 
 
-async def test_a_bell_that_hangs_before_its_turn_passes_the_ring_on():
+async def test_whoever_is_in_front_is_rung_wherever_their_bell_hangs():
     """Threads hang their bells in another order than they asked in; nobody waits for a delay to end."""
     policy = RateLimit(max_concurrent=1)
     bells, end, order = policy._limiter.limits.bells, Settlement(), []

@@ -99,7 +99,7 @@ class Clients:
 
     async def _admitted(self, client: str, permit: Permit) -> None:
         clock, bells = current_clock(), self._limits.bells
-        with bells.hang(client) as bell:
+        with permit.hang() as bell:
             while (turn := await permit.ask(self._need)).state == "queued":
                 await bell.wait(turn.delay, clock)
         if turn.state == "admitted":

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
     from hanzo_agents._kernel.clock import Clock
     from hanzo_agents.policies.rate_limit.pace import Pace
+    from hanzo_agents.stores.limits.bells import Bell
     from hanzo_agents.stores.pending import Pending
 
 __all__ = ["Limiter", "Permit", "Terms", "reason", "refusal"]
@@ -80,6 +81,10 @@ class Permit:
     def ask(self, need: Need) -> Pending[Turn]:
         """Ask for admission, once more if need be."""
         return self.limits.ask(self.lane, self._op, need, clock=self._clock)
+
+    def hang(self) -> Bell:
+        """A bell that rings when it may be this call's turn; use it as a context manager."""
+        return self.limits.bells.hang(self.lane, self._op)
 
     def settle(self, tokens: int | None) -> None:
         """The call is over, and took so many tokens (None: as reckoned)."""
@@ -159,19 +164,15 @@ class Limiter:
         turn, rings = asked
         while turn.state == "queued":
             limits = permit.limits
-            with limits.bells.hang(permit.lane) as bell:
+            with permit.hang() as bell:
                 # What rang after the question and before the bell hung has not rung this one.
-                heard_all, passed = limits.bells.rings == rings, 0
+                heard_all = limits.bells.rings == rings
                 while turn.state == "queued" and permit.limits is limits:
                     if heard_all:
                         delay = min(turn.delay, until - call.clock.now())
                         await bell.wait(max(SHORTEST, delay), call.clock)
-                    heard_all, number, now = True, bell.heard, call.clock.now()
+                    heard_all, now = True, call.clock.now()
                     turn = await self._ask(call, permit, terms.need(until - now, now))
-                    # Elsewhere those in front may be of other processes, and ask by themselves all the time.
-                    if turn.ahead and number != passed and isinstance(limits, MemoryLimits):
-                        limits.bells.pass_on(permit.lane, number)
-                    passed = number
             rings = -1
         # There may be room for the next one too.
         permit.limits.bells.ring(permit.lane)

@@ -1,8 +1,9 @@
 """Waking those who wait in a lane, whichever event loop or thread they wait on.
 
 A store knows who is next, but not where they wait. So everybody who waits in this process has a bell; when
-something changes in a lane, the bell of the one in front rings, and they ask the store again. A bell is only a
-hint: who is rung for nothing asks in vain, and who is not rung asks when their delay is over.
+something changes in a lane, the bell of the one in front rings, and they ask the store again. Who that is a store
+in memory tells at once; for one elsewhere it is whose bell hangs here for longest. A bell is only a hint: who is rung
+for nothing asks in vain, and who is not rung asks when their delay is over.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from hanzo_agents._kernel.turns import Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from hanzo_agents._kernel.clock import Clock
@@ -24,34 +26,32 @@ __all__ = ["Bell", "Bells"]
 class Bells:
     """The bells of one process, by lane, in the order of arrival.
 
+    Args:
+        first: tells which operation is in front of a lane, None when nobody waits there; where the store cannot
+            tell at once, there is no such function.
+
     Attributes:
         rings: another number after each ring, in any lane.
     """
 
-    __slots__ = ("_lanes", "_numbers", "_turns", "rings")
+    __slots__ = ("_first", "_lanes", "_numbers", "_turns", "rings")
 
-    def __init__(self) -> None:
+    def __init__(self, first: Callable[[str], str | None] | None = None) -> None:
         self.rings = 0
+        self._first = first
         self._numbers = itertools.count(1)
-        self._lanes: dict[str, dict[Bell, None]] = {}
+        self._lanes: dict[str, dict[str, Bell]] = {}
         self._turns = Turns()
 
-    def hang(self, lane: str) -> Bell:
-        """A bell at the end of the row, for the running event loop; use it as a context manager."""
-        return Bell(self, lane)
+    def hang(self, lane: str, op: str) -> Bell:
+        """A bell for an operation on the running event loop; use it as a context manager."""
+        return Bell(self, lane, op)
 
     def ring(self, lane: str) -> None:
         """Something has changed: have the one in front look. It rings the next when it leaves. Never waits."""
-        self.rings = number = next(self._numbers)
+        self.rings = next(self._numbers)
         if lane in self._lanes:
-            self._turns.put(self._ring, lane, number)
-
-    def pass_on(self, lane: str, number: int) -> None:
-        """Who was rung is not the one in front: on several threads bells hang in another order than was asked in.
-
-        Each ring goes to a bell once at most. Never waits.
-        """
-        self._turns.put(self._ring, lane, number)
+            self._turns.put(self._ring, lane)
 
     def waiting(self, lane: str) -> int:
         """How many wait in the lane in this process."""
@@ -60,23 +60,29 @@ class Bells:
     def add(self, bell: Bell) -> None:
         """Put a bell at the end of its row."""
         with self._turns:
-            self._lanes.setdefault(bell.lane, {})[bell] = None
+            self._lanes.setdefault(bell.lane, {})[bell.op] = bell
 
     def remove(self, bell: Bell) -> None:
         """Take a bell away. Safe to repeat; never waits."""
         self._turns.put(self._remove, bell)
 
-    def _ring(self, lane: str, number: int) -> None:
+    def _ring(self, lane: str) -> None:
         row = self._lanes.get(lane, {})
-        while (bell := next((b for b in row if not b.rung and b.heard != number), None)) is not None:
-            if bell.ring(number):
+        if self._first is not None:
+            bell = row.get(self._first(lane) or "")
+            # Who is in front and has no bell yet sees, once it hangs, that it has rung.
+            if bell is None or bell.rung or bell.ring():
+                return
+            self._remove(bell)
+        while (bell := next((bell for bell in row.values() if not bell.rung), None)) is not None:
+            if bell.ring():
                 return
             self._remove(bell)
 
     def _remove(self, bell: Bell) -> None:
         row = self._lanes.get(bell.lane)
         if row is not None:
-            row.pop(bell, None)
+            row.pop(bell.op, None)
             if not row:
                 del self._lanes[bell.lane]
 
@@ -86,18 +92,17 @@ class Bell:
 
     Attributes:
         rung: it has rung, and nobody has heard it yet.
-        heard: the number of the last ring that it was given.
     """
 
-    __slots__ = ("_bells", "_loop", "_sleeper", "heard", "lane", "rung")
+    __slots__ = ("_bells", "_loop", "_sleeper", "lane", "op", "rung")
 
-    def __init__(self, bells: Bells, lane: str) -> None:
+    def __init__(self, bells: Bells, lane: str, op: str) -> None:
         self._bells = bells
         self._loop = asyncio.get_running_loop()
         self._sleeper: asyncio.Future[None] | None = None
         self.lane = lane
+        self.op = op
         self.rung = False
-        self.heard = 0
 
     def __enter__(self) -> Self:
         self._bells.add(self)
@@ -120,9 +125,9 @@ class Bell:
             self._sleeper = None
             self.rung = False
 
-    def ring(self, number: int) -> bool:
+    def ring(self) -> bool:
         """Wake the one who waits, from any thread; False when nobody is there any more."""
-        self.rung, self.heard = True, number
+        self.rung = True
         try:
             self._loop.call_soon_threadsafe(self._wake)
         except RuntimeError:  # its loop was closed, and the one who waited is gone with it

@@ -35,7 +35,7 @@ class MemoryLimits:
     __slots__ = ("_lanes", "_sweep_at", "_turns", "bells")
 
     def __init__(self) -> None:
-        self.bells = Bells()
+        self.bells = Bells(self._first)
         self._lanes: dict[str, _Lane] = {}
         self._sweep_at = FEW_LANES
         self._turns = Turns()
@@ -69,6 +69,12 @@ class MemoryLimits:
         with self._turns:
             found = self._lanes.get(lane)
             return Turn("admitted") if found is None else found.judge("", need, clock.now())
+
+    def _first(self, lane: str) -> str | None:
+        """Who is in front of those who wait."""
+        with self._turns:
+            found = self._lanes.get(lane)
+            return None if found is None else found.queue.first()
 
     def _settle(self, name: str, op: str, tokens: int | None, when: float) -> None:
         lane = self._lanes.get(name)
@@ -144,6 +150,10 @@ class _Queue:
         if place is not None:
             self._tokens -= place.tokens
             self._held.pop(op, None)
+
+    def first(self) -> str | None:
+        """Who goes first; None when nobody is there but who is on hold."""
+        return next((op for op in self._places if op not in self._held), None)
 
     def ahead(self, op: str, now: float) -> tuple[int, int]:
         """How many go first, and their tokens; who is on hold does not."""

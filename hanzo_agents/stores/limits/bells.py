@@ -2,8 +2,8 @@
 
 A store knows who is next, but not where they wait. So everybody who waits in this process has a bell; when
 something changes in a lane, the bell of the one in front rings, and they ask the store again. Who that is a store
-in memory tells at once; for one elsewhere it is whose bell hangs here for longest. A bell is only a hint: who is rung
-for nothing asks in vain, and who is not rung asks when their delay is over.
+in memory tells at once; for one elsewhere it is whose bell hangs here for longest. A bell is only a hint: who is
+rung for nothing asks in vain, and who is not rung asks when their delay is over.
 """
 
 from __future__ import annotations

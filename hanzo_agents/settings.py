@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 from urllib.parse import urlsplit
 
 import httpx2
@@ -20,7 +20,13 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from hanzo_agents._wire.transport import is_loopback
 from hanzo_agents.errors import ConfigError
 
-__all__ = ["Settings"]
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable
+
+    from hanzo_agents._kernel.stack import Policy, Stack
+
+__all__ = ["ServiceSettings", "Settings", "service_address"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 URL, KEY, MODEL = "HANZO_ROUTER_URL", "HANZO_API_KEY", "HANZO_MODEL"
@@ -133,6 +139,58 @@ def _read(env_file: str | Path) -> dict[str, str]:
     except UnicodeDecodeError:
         raise ConfigError("env_file: expected UTF-8 text") from None
     return {name: value for name in (URL, KEY, MODEL) if (value := values.get(name))}
+
+
+class ServiceSettings(TypedDict, total=False):
+    """What clients of services beside the router take by name."""
+
+    policies: Iterable[Policy] | Stack | None
+    allow_insecure: bool
+    proxy: str | None
+    verify: ssl.SSLContext | bool
+    cert: str | Path | None
+    max_response_bytes: int
+
+
+def service_address(
+    api_key: Any,
+    base_url: Any,
+    variables: tuple[str, str],
+    default: str,
+    *,
+    root: Callable[[str], str],
+    allow_insecure: bool,
+) -> tuple[str, SecretStr]:
+    """Where a service beside the router is, and the key for it: as given, else of the environment.
+
+    The environment's key is for the environment's address, or the service's own where it names none. It is never
+    sent to another `base_url`.
+
+    Args:
+        api_key: the key as given.
+        base_url: the address as given.
+        variables: the names of the environment's key and address.
+        default: the service's own address.
+        root: makes of an address, as users write it, the one that requests are sent to.
+        allow_insecure: permit plain http to other machines.
+
+    Raises:
+        ConfigError: there is no key, or one of them cannot be used. The message does not show the key.
+    """
+    key_name, url_name = variables
+    key, url = _given("api_key", api_key), _given("base_url", base_url)
+    home = root(os.environ.get(url_name, "").strip() or default)
+    address = home if url is None else root(url)
+    if key is None and address != home:
+        raise ConfigError(
+            f"api_key: base_url is given and api_key is not; {key_name} of the environment is used only for the "
+            f"address in {url_name}, or for {default}"
+        )
+    key = key or os.environ.get(key_name, "").strip()
+    if not key:
+        raise ConfigError(f"api_key: expected the key of {default}; pass api_key=, or set {key_name}")
+    checked = checked_url("base_url", address, allow_insecure=allow_insecure)
+    return checked, SecretStr(checked_key("api_key", key))
 
 
 def checked_url(name: str, url: str, *, allow_insecure: bool) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from openai import APIStatusError, AsyncOpenAI
 from openai._httpx2 import request_exceptions
 
-from hanzo_agents._kernel.journal import Attempt, Cost, Usage
+from hanzo_agents._kernel.journal import Attempt, Usage
 from hanzo_agents._kernel.primed import Primed, without_frames
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.shapes import as_dict
@@ -28,11 +27,11 @@ from hanzo_agents._wire.failures import (
 )
 from hanzo_agents._wire.headers import told_by
 from hanzo_agents._wire.labels import Labels
+from hanzo_agents._wire.once import book_failure, pass_guards, send_once, whole_body
 from hanzo_agents._wire.reading import MISSHAPEN, SHAPE_ERRORS, Parser, json_or_none, read_body
 from hanzo_agents._wire.redact import Secrets
-from hanzo_agents._wire.stream import EventReader, HanzoStream, close_response, hear_closing, raw_response
-from hanzo_agents.errors import InvalidResponse, Refused
-from hanzo_agents.policies.classify import not_sent
+from hanzo_agents._wire.stream import EventReader, HanzoStream, hear_closing, raw_response
+from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
@@ -93,10 +92,7 @@ class Endpoint:
         )
         call.begin(record)
         try:
-            if call.guards:
-                record.sent = False
-                await call.pass_guards()
-                record.sent = True
+            await pass_guards(call, record)
             response = await self._send(call, exchange)
             record.status_code = response.status_code
             note_headers(record, told_by(response), stream=exchange.stream)
@@ -110,18 +106,13 @@ class Endpoint:
     async def _send(self, call: Call, exchange: Exchange) -> Any:
         request = await self.composer.compose(call.view, exchange.dialect, exchange.extras)  # type: ignore[arg-type]
         http: Any = self.client._client  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        failure: Exception | None = None
-        response: Any = None
-        try:
-            response = await http.send(request, stream=True, follow_redirects=False)
-        except request_exceptions() as error:
-            failure = connection_error(error, request, self.secrets.sent_with(request))
-        # Raised out here, so that the transport's error and its frames, which hold the key, are not its context.
-        if failure is not None:
-            raise failure
+        response = await send_once(http, request, self._lost)
         if response.status_code >= 300:
             raise await self._refusal(response)
         return response
+
+    def _lost(self, error: Exception, request: Any) -> Exception:
+        return connection_error(error, request, self.secrets.sent_with(request))
 
     async def _refusal(self, response: Any) -> Exception:
         """The error for a bad status."""
@@ -140,17 +131,7 @@ class Endpoint:
 
     async def _body(self, response: Any, limit: int) -> bytes:
         """The whole body; what breaks on the way is the SDK's connection error."""
-        failure: Exception | None = None
-        content = b""
-        try:
-            content = await read_body(response, limit)
-        except request_exceptions() as error:
-            failure = connection_error(error, response.request, self.secrets.sent_with(response.request))
-        finally:
-            await close_response(response)
-        if failure is not None:
-            raise failure
-        return content
+        return await whole_body(response, limit, self._lost)
 
     async def _accept_value(self, call: Call, exchange: Exchange, response: Any, record: Attempt) -> Reply:
         view: RequestView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
@@ -230,13 +211,8 @@ class Endpoint:
         raise not_an_answer("a stream was asked for, and none came", response, content, secrets)
 
     def _failed(self, call: Call, record: Attempt, error: BaseException) -> None:
-        record.error, record.ended = error, call.clock.now()
-        record.sent = record.sent and not (isinstance(error, Refused) or not_sent(error))
-        refused = isinstance(error, APIStatusError) or getattr(error, "code", None) == "redirect"
-        if record.cost.amount is None and (not record.sent or refused):
-            # Providers do not bill what they refuse.
-            record.cost = Cost(Decimal(0), "reported" if not record.sent else "estimated")
         if isinstance(error, APIStatusError):
             record.status_code = error.status_code
             note_headers(record, told_by(error.response))
-        call.journal.finish(record)
+        refused = isinstance(error, APIStatusError) or getattr(error, "code", None) == "redirect"
+        book_failure(call, record, error, refused=refused)

@@ -13,7 +13,6 @@ from openai._httpx2 import request_exceptions
 from openai._streaming import SSEDecoder
 from typing_extensions import override
 
-from hanzo_agents._kernel.primed import Primed, finish_closing
 from hanzo_agents._kernel.tap import Tap
 from hanzo_agents._wire.failures import connection_error, not_an_answer, request_id_of, truncated
 from hanzo_agents._wire.reading import MISSHAPEN, SHAPE_ERRORS, byte_chunks
@@ -24,12 +23,13 @@ if TYPE_CHECKING:
 
     from openai.types.chat import ChatCompletionChunk
 
+    from hanzo_agents._kernel.primed import Primed
     from hanzo_agents._wire.dialects.dialect import Dialect, EventCheck
     from hanzo_agents._wire.reading import Parser
     from hanzo_agents._wire.redact import Secrets
     from hanzo_agents._wire.replies import HanzoChatCompletionChunk
 
-__all__ = ["EventReader", "HanzoChatStream", "HanzoStream", "close_response", "hear_closing", "raw_response"]
+__all__ = ["EventReader", "HanzoChatStream", "HanzoStream", "hear_closing", "raw_response"]
 
 GRACE = 2.0
 """Seconds to wait for what may follow a whole answer (usage, the end of the body) on an open connection."""
@@ -292,9 +292,3 @@ def raw_response(response: Any, reader: EventReader, primed: Primed) -> httpx2.R
     return httpx2.Response(
         response.status_code, headers=headers, stream=_BytesAgain(reader, primed), request=response.request
     )
-
-
-async def close_response(response: Any) -> None:
-    """Close a response, to the end even if we are cancelled meanwhile."""
-    if not response.is_closed:
-        await finish_closing(response.aclose())

@@ -9,33 +9,6 @@ from hanzo_agents.llmwise.request import Request, delete, get, patch, path_part,
 if TYPE_CHECKING:
     from hanzo_agents.llmwise.shapes import JsonDict
 
-__all__ = [
-    "conversations",
-    "create_conversation",
-    "credits_balance",
-    "credits_confirm_checkout",
-    "credits_packs",
-    "credits_purchase",
-    "credits_transactions",
-    "credits_update_auto_topup",
-    "credits_wallet",
-    "delete_conversation",
-    "generate_api_key",
-    "get_conversation",
-    "get_history_detail",
-    "history",
-    "keys_info",
-    "memory_clear",
-    "memory_delete",
-    "memory_list",
-    "memory_search",
-    "models",
-    "revoke_api_key",
-    "update_conversation",
-    "usage_recent",
-    "usage_summary",
-]
-
 
 def models() -> Request[list[JsonDict]]:
     """Every model that can be asked."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from hanzo_agents._kernel.journal import Attempt, Cost
+from hanzo_agents._kernel.journal import Attempt
 from hanzo_agents._kernel.primed import Primed
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.shapes import as_dict, dicts
@@ -15,18 +14,19 @@ from hanzo_agents._wire.account import StreamAccount
 from hanzo_agents._wire.costs import estimate
 from hanzo_agents._wire.facts import note_usage
 from hanzo_agents._wire.failures import request_id_of
+from hanzo_agents._wire.once import book_failure, pass_guards
 from hanzo_agents._wire.reading import json_or_none
-from hanzo_agents.errors import Refused
 from hanzo_agents.llmwise.events import Check, Reader
 from hanzo_agents.llmwise.failures import LLMWiseError, misshapen, reported
 from hanzo_agents.llmwise.tally import Tally
-from hanzo_agents.policies.classify import not_sent
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     import httpx2
 
     from hanzo_agents._kernel.call import Call
-    from hanzo_agents.llmwise.line import Line
+    from hanzo_agents.llmwise.endpoint import Endpoint
     from hanzo_agents.llmwise.view import ModeView
 
 __all__ = ["Exchange", "attempt"]
@@ -56,7 +56,7 @@ class Exchange:
     opened: list[Reply] = field(default_factory=list["Reply"], compare=False)
 
 
-async def attempt(line: Line, call: Call) -> Reply:
+async def attempt(endpoint: Endpoint, call: Call) -> Reply:
     """Send once and read up to acceptance.
 
     Raises:
@@ -65,31 +65,30 @@ async def attempt(line: Line, call: Call) -> Reply:
         Refused: a guard of the call refuses it now.
     """
     record = Attempt(
-        call.attempt, str(call.target), call.clock.now(), model=call.target.name, server=line.server,
+        call.attempt, str(call.target), call.clock.now(), model=call.target.name, server=endpoint.server,
         provider="llmwise",
     )  # fmt: skip
     call.begin(record)
     view: ModeView = call.view  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
     try:
-        if call.guards:
-            record.sent = False
-            await call.pass_guards()
-            record.sent = True
-        response = await line.open(view.request, stream=view.streams)
+        await pass_guards(call, record)
+        response = await endpoint.open(view.request, stream=view.streams)
         record.status_code, record.request_id = response.status_code, request_id_of(response)
         if view.streams:
-            return await _stream(line, call, view, response, record)
-        return await _value(line, call, view, response, record)
+            return await _stream(endpoint, call, view, response, record)
+        return await _value(endpoint, call, view, response, record)
     except BaseException as error:  # noqa: BLE001 - raised again, whatever it is
         _failed(call, record, error)
         bare = error.with_traceback(None) if isinstance(error, LLMWiseError) else error
         raise bare from error.__cause__
 
 
-async def _value(line: Line, call: Call, view: ModeView, response: httpx2.Response, record: Attempt) -> Reply:
-    content = await line.body(response)
-    secrets = line.secrets(response.request)
-    value = line.read(view.request, response, content)
+async def _value(
+    endpoint: Endpoint, call: Call, view: ModeView, response: httpx2.Response, record: Attempt
+) -> Reply:
+    content = await endpoint.body(response)
+    secrets = endpoint.secrets(response.request)
+    value = endpoint.read(view.request, response, content)
     if value.get("error") and not value.get("content"):
         raise reported(value, response, secrets)
     needed, shape = _ANSWERS.get(view.operation, ("", object))
@@ -106,11 +105,13 @@ async def _value(line: Line, call: Call, view: ModeView, response: httpx2.Respon
     return Reply(value, record, raw=response, end=Settlement(Settled(usage, record.cost)))
 
 
-async def _stream(line: Line, call: Call, view: ModeView, response: httpx2.Response, record: Attempt) -> Reply:
-    secrets = line.secrets(response.request)
+async def _stream(
+    endpoint: Endpoint, call: Call, view: ModeView, response: httpx2.Response, record: Attempt
+) -> Reply:
+    secrets = endpoint.secrets(response.request)
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in _PAGES:
-        content = await line.body(response)
+        content = await endpoint.body(response)
         told = as_dict(json_or_none(content))
         if told.get("error"):
             raise reported(told, response, secrets)
@@ -124,7 +125,7 @@ async def _stream(line: Line, call: Call, view: ModeView, response: httpx2.Respo
         record.model = tally.model or record.model
         account.accounted(events)
 
-    reader = Reader(response, check, secrets, limit=line.limit, accounted=accounted, show=tap.show)
+    reader = Reader(response, check, secrets, limit=endpoint.limit, accounted=accounted, show=tap.show)
     primed = Primed(
         reader.batches(),
         close=lambda: None if response.is_closed else response.aclose(),
@@ -155,13 +156,7 @@ def _said(value: dict[str, Any]) -> str:
 
 
 def _failed(call: Call, record: Attempt, error: BaseException) -> None:
-    record.error, record.ended = error, call.clock.now()
-    record.sent = record.sent and not (isinstance(error, Refused) or not_sent(error))
-    refused = False
-    if isinstance(error, LLMWiseError) and error.code in {"refused", "redirect"}:
-        refused = True
+    refused = isinstance(error, LLMWiseError) and error.code in {"refused", "redirect"}
+    if isinstance(error, LLMWiseError) and refused:
         record.status_code, record.request_id = error.status_code, error.request_id
-    if record.cost.amount is None and (not record.sent or refused):
-        # What is refused is not charged.
-        record.cost = Cost(Decimal(0), "reported" if not record.sent else "estimated")
-    call.journal.finish(record)
+    book_failure(call, record, error, refused=refused)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 import httpx2
-from pydantic import SecretStr
 
 from hanzo_agents._kernel.clock import required_seconds
 from hanzo_agents._kernel.fields import check_count, check_flag
 from hanzo_agents._wire.sync.calls import iterate, run
 from hanzo_agents._wire.transport import LoopLocalTransport
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.llmwise.address import address_of
+from hanzo_agents.llmwise.endpoint import DEFAULT_URL, Endpoint, api_root
 from hanzo_agents.llmwise.engine import Engine
 from hanzo_agents.llmwise.events import AsyncEvents
-from hanzo_agents.llmwise.line import Line
 from hanzo_agents.llmwise.methods import Methods
 from hanzo_agents.policies.default import stack_of
+from hanzo_agents.routing.asked import dollars_of
+from hanzo_agents.settings import ServiceSettings, service_address
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable
+    from decimal import Decimal
     from pathlib import Path
 
     from hanzo_agents._kernel.stack import Policy, Stack
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncLLMWise", "LLMWise"]
 
 T = TypeVar("T")
+
+VARIABLES = "LLMWISE_API_KEY", "LLMWISE_BASE_URL"
 
 TIMEOUT = 60.0
 """Seconds a single read may take: the official client's own."""
@@ -80,7 +82,9 @@ class AsyncLLMWise(Methods):
             check_count("max_response_bytes", max_response_bytes)
             seconds = required_seconds("timeout", timeout, zero=False)
             stack = _stack(policies)
-            url, key = address_of(api_key, base_url, allow_insecure=allow_insecure)
+            url, key = service_address(
+                api_key, base_url, VARIABLES, DEFAULT_URL, root=api_root, allow_insecure=allow_insecure
+            )
             self.base_url = url
             self._http = httpx2.AsyncClient(
                 transport=LoopLocalTransport(proxy=proxy, verify=verify, cert=cert),
@@ -88,14 +92,11 @@ class AsyncLLMWise(Methods):
                 follow_redirects=False,
                 trust_env=False,
             )
-            secret = SecretStr(key)
-            self._engine = Engine(
-                Line(url, secret, self._http, max_response_bytes), secret, stack, self._http,
-                allow_insecure=allow_insecure, credit_usd=_dollars(credit_usd),
-            )  # fmt: skip
+            home = Endpoint(url, key, self._http, max_response_bytes)
+            self._engine = Engine(home, stack, allow_insecure=allow_insecure, credit_usd=_credit(credit_usd))
         except ConfigError as error:
             # The frames below hold the key, and so does this one.
-            api_key = base_url = policies = key = url = stack = secret = None  # type: ignore[assignment]
+            api_key = base_url = policies = None
             raise error.with_traceback(None) from None
 
     @property
@@ -141,6 +142,12 @@ class AsyncLLMWise(Methods):
         return f"{type(self).__name__}({'' if engine is None else f'{self.base_url!r}, {engine.stack!r}'})"
 
 
+class LLMWiseSettings(ServiceSettings, total=False):
+    """What `LLMWise` takes by name: see `AsyncLLMWise`."""
+
+    credit_usd: Decimal | float | str | None
+
+
 class LLMWise(Methods):
     """`AsyncLLMWise` for programs without an event loop; streams are read in a `for` loop.
 
@@ -156,23 +163,13 @@ class LLMWise(Methods):
         api_key: str | None = None,
         base_url: str | None = None,
         timeout: float = TIMEOUT,
-        *,
-        policies: Iterable[Policy] | Stack | None = None,
-        credit_usd: Decimal | float | str | None = None,
-        allow_insecure: bool = False,
-        proxy: str | None = None,
-        verify: ssl.SSLContext | bool = True,
-        cert: str | Path | None = None,
-        max_response_bytes: int = MAX_RESPONSE_BYTES,
+        **settings: Unpack[LLMWiseSettings],
     ) -> None:
         try:
-            self._inner = AsyncLLMWise(
-                api_key, base_url, timeout, policies=policies, credit_usd=credit_usd,
-                allow_insecure=allow_insecure, proxy=proxy, verify=verify, cert=cert,
-                max_response_bytes=max_response_bytes,
-            )  # fmt: skip
-        except ConfigError as error:
-            api_key = base_url = policies = None
+            self._inner = AsyncLLMWise(api_key, base_url, timeout, **settings)
+        except (ConfigError, TypeError) as error:
+            api_key = base_url = None
+            settings = {}
             raise error.with_traceback(None) from None
 
     @property
@@ -227,13 +224,8 @@ def _stack(policies: Iterable[Policy] | Stack | None) -> Stack:
     return stack
 
 
-def _dollars(credit: object) -> Decimal | None:
-    if credit is None:
-        return None
-    try:
-        amount = Decimal(str(credit))
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if isinstance(credit, bool) or not amount.is_finite() or amount <= 0:
-        raise ConfigError(f"credit_usd: expected US dollars > 0, got {credit!r}")
-    return amount
+def _credit(given: object) -> Decimal | None:
+    credit = dollars_of("credit_usd", given)
+    if credit == 0:
+        raise ConfigError("credit_usd: expected US dollars > 0, got 0")
+    return credit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -15,10 +16,9 @@ from hanzo_agents._kernel.tracking import open_journal, tracked
 from hanzo_agents._wire.engine import caller_deadline, spare_stands_by
 from hanzo_agents._wire.plain import PlainRequests, only_unsent
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.llmwise.address import api_root
 from hanzo_agents.llmwise.attempt import Exchange, attempt
 from hanzo_agents.llmwise.codec import ChatCodec
-from hanzo_agents.llmwise.line import Line
+from hanzo_agents.llmwise.endpoint import Endpoint, api_root
 from hanzo_agents.llmwise.modes import MODES
 from hanzo_agents.llmwise.prices import prices_of
 from hanzo_agents.llmwise.view import ModeView
@@ -27,8 +27,6 @@ from hanzo_agents.settings import checked_key, checked_url
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
-
-    import httpx2
 
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents.llmwise.request import Request
@@ -44,32 +42,18 @@ class Engine:
     models they name. So is every request that changes something.
 
     Args:
-        line: where requests go.
-        key: of that address, for the scope of what a cache keeps.
+        home: where requests go.
         stack: the policies.
-        http: the HTTP client, also for targets elsewhere.
         allow_insecure: targets may be reached by plain http.
         credit_usd: US dollars of a credit.
     """
 
-    def __init__(
-        self,
-        line: Line,
-        key: SecretStr,
-        stack: Stack,
-        http: httpx2.AsyncClient,
-        *,
-        allow_insecure: bool,
-        credit_usd: Decimal | None,
-    ) -> None:
+    def __init__(self, home: Endpoint, stack: Stack, *, allow_insecure: bool, credit_usd: Decimal | None) -> None:
         self.stack = stack
-        self._home = line
-        self._http = http
+        self._home = home
         self._credit = credit_usd
         self._away = {
-            (target.base_url, SecretStr(target.api_key or "")): _line_of(
-                target, line, http, allow_insecure=allow_insecure
-            )
+            _address(target): _endpoint_of(target, home, allow_insecure=allow_insecure)
             for target in stack.targets
             if target.base_url is not None
         }
@@ -78,7 +62,7 @@ class Engine:
         self._paid = PlainRequests(stack, single=False)
         free = (policy for policy in stack.policies if getattr(policy, "place", None) is not Place.BUDGET)
         self._free = PlainRequests(Stack.silently(free), single=False)
-        self._codec = ChatCodec(line.base_url, key.get_secret_value(), stack)
+        self._codec = ChatCodec(home.base_url, home.key.get_secret_value(), stack)
 
     async def fetch(self, request: Request[Any]) -> Any:
         """The whole answer to a request.
@@ -129,23 +113,23 @@ class Engine:
             exchange.opened.clear()
 
     async def _send(self, call: Call) -> Reply:
-        target = call.target
-        line = self._home
-        if target.base_url is not None:
-            line = self._away[target.base_url, SecretStr(target.api_key or "")]
+        endpoint = self._home if call.target.base_url is None else self._away[_address(call.target)]
         exchange: Exchange = call.payload
         if exchange.dropped:
             call.note("LLMWise", "drops settings", "the API does not take them", settings=[*exchange.dropped])
             exchange.dropped.clear()
-        reply = await attempt(line, call)
+        reply = await attempt(endpoint, call)
         exchange.opened.append(reply)
         return reply
 
 
-def _line_of(target: Target, home: Line, http: httpx2.AsyncClient, *, allow_insecure: bool) -> Line:
-    """The line to a target elsewhere, which speaks the same API and has a key of its own."""
+def _address(target: Target) -> tuple[str | None, SecretStr]:
+    return target.base_url, SecretStr(target.api_key or "")
+
+
+def _endpoint_of(target: Target, home: Endpoint, *, allow_insecure: bool) -> Endpoint:
+    """A target elsewhere, which speaks the same API and has a key of its own."""
     if target.headers:
         raise ConfigError("Target.headers: this client sends none of its own")
     url = checked_url("Target.base_url", api_root(target.base_url or ""), allow_insecure=allow_insecure)
-    key = SecretStr(checked_key("Target.api_key", target.api_key or ""))
-    return Line(url, key, http, home.limit)
+    return replace(home, base_url=url, key=SecretStr(checked_key("Target.api_key", target.api_key or "")))

@@ -6,8 +6,8 @@ of both clients: on `LLMWise` it returns the answer, on `AsyncLLMWise` something
 
 from __future__ import annotations
 
-from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
+from functools import partial, update_wrapper
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from hanzo_agents.llmwise import account, modes, optimization
 
@@ -30,49 +30,50 @@ class Method(Generic[P, T]):
     """A method that sends a request and returns its answer."""
 
     def __init__(self, make: Callable[P, Request[T]]) -> None:
-        self._make = make
-        update_wrapper(self, make)
+        self._of_class = _method(make, "send")
 
     @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
+    def __get__(self, client: None, owner: type) -> Callable[..., Any]: ...
     @overload
     def __get__(self, client: LLMWise, owner: type) -> Callable[P, T]: ...
     @overload
     def __get__(self, client: AsyncLLMWise, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, client: Any, owner: type) -> Any:
-        """The method of one client."""
-        return self if client is None else _bound(self._make, client.send)
-
-    def __call__(self, client: Any, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """As a function of the class: `LLMWise.models(client)`."""
-        return client.send(self._make(*args, **kwargs))
+        """The method of one client, or of the class: `LLMWise.models(client)`."""
+        return _of(client, self._of_class)
 
 
 class StreamMethod(Generic[P]):
     """A method that sends a request when its first event is asked for, and returns the events."""
 
     def __init__(self, make: Callable[P, Request[Event]]) -> None:
-        self._make = make
-        update_wrapper(self, make)
+        self._of_class = _method(make, "stream")
 
     @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
+    def __get__(self, client: None, owner: type) -> Callable[..., Any]: ...
     @overload
     def __get__(self, client: LLMWise, owner: type) -> Callable[P, Iteration[Event]]: ...
     @overload
     def __get__(self, client: AsyncLLMWise, owner: type) -> Callable[P, AsyncEvents]: ...
     def __get__(self, client: Any, owner: type) -> Any:
-        """The method of one client."""
-        return self if client is None else _bound(self._make, client.stream)
-
-    def __call__(self, client: Any, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """As a function of the class: `LLMWise.chat_stream(client, ...)`."""
-        return client.stream(self._make(*args, **kwargs))
+        """The method of one client, or of the class: `LLMWise.chat_stream(client, ...)`."""
+        return _of(client, self._of_class)
 
 
-def _bound(make: Callable[P, Request[Any]], send: Callable[[Request[Any]], Any]) -> Callable[P, Any]:
-    def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-        return send(make(*args, **kwargs))
+def _of(client: Any, method: Callable[..., Any]) -> Callable[..., Any]:
+    return method if client is None else update_wrapper(partial(method, client), method)
+
+
+def _method(make: Callable[..., Request[Any]], send: str) -> Callable[..., Any]:
+    def method(client: Any, /, *args: Any, **kwargs: Any) -> Any:
+        # The arguments may be keys of providers: no frame of an error holds them.
+        try:
+            request = make(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - raised again, whatever it is
+            args, kwargs = (), {}
+            raise error.with_traceback(None) from None
+        args, kwargs = (), {}
+        return getattr(client, send)(request)
 
     return update_wrapper(method, make)
 

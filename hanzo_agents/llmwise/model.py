@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.exceptions import UserError
 from agents.models._openai_retry import get_openai_retry_advice
+from agents.models.chatcmpl_helpers import HEADERS
 from agents.models.default_models import get_default_model_settings
 from agents.models.openai_chatcompletions import OpenAIChatCompletionsModel
 from openai import NotGiven, Omit
@@ -17,8 +18,7 @@ from hanzo_agents._kernel.shapes import as_dict
 from hanzo_agents._wire.engine import caller_deadline
 from hanzo_agents.errors import ConfigError, Unsupported
 from hanzo_agents.llmwise.client import AsyncLLMWise, LLMWise
-from hanzo_agents.llmwise.completions import Chunks, completion
-from hanzo_agents.llmwise.messages import messages_of
+from hanzo_agents.llmwise.completions import Chunks, completion, messages_of
 from hanzo_agents.llmwise.modes import chat, chat_stream
 from hanzo_agents.llmwise.shapes import ChatOptions, CompareOptions
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["LLMWiseModel"]
 
 _OPTIONS = frozenset(ChatOptions.__annotations__) | frozenset(CompareOptions.__annotations__)
-_SILENT = frozenset({"model", "messages", "stream", "stream_options", "extra_body", "extra_headers"})
+_SILENT = frozenset({"model", "messages", "stream", "stream_options", "extra_body"})
 """What is sent otherwise, or means nothing here."""
 
 _NEEDED = {
@@ -69,7 +69,7 @@ class LLMWiseModel(OpenAIChatCompletionsModel):
             client = AsyncLLMWise()
         if not isinstance(client, AsyncLLMWise):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"LLMWiseModel.client: expected an LLMWise client, got {type(client).__name__}")
-        spoken: Any = _Spoken(client.base_url, client.engine)
+        spoken: Any = _ChatCompletions(client.base_url, client.engine)
         super().__init__(model, spoken)
 
     @override
@@ -109,7 +109,7 @@ class LLMWiseModel(OpenAIChatCompletionsModel):
         return f"{type(self).__name__}({str(self.model)!r}, {self._client.base_url!r})"
 
 
-class _Spoken:
+class _ChatCompletions:
     """Chat Completions as the SDK's model speaks it, said to LLMWise."""
 
     def __init__(self, base_url: str, engine: Engine, *, single: bool = False) -> None:
@@ -118,16 +118,16 @@ class _Spoken:
         self._single = single
 
     @property
-    def chat(self) -> _Spoken:
+    def chat(self) -> _ChatCompletions:
         return self
 
     @property
-    def completions(self) -> _Spoken:
+    def completions(self) -> _ChatCompletions:
         return self
 
-    def with_options(self, *, max_retries: int) -> _Spoken:
+    def with_options(self, *, max_retries: int) -> _ChatCompletions:
         """The runner retries by itself when it asks for none of ours: then each call is one request."""
-        return _Spoken(self.base_url, self._engine, single=max_retries == 0)
+        return _ChatCompletions(self.base_url, self._engine, single=max_retries == 0)
 
     async def create(self, *, model: str, messages: list[dict[str, Any]], **asked: Any) -> Any:
         """Ask; a completion, or the chunks of one."""
@@ -153,7 +153,11 @@ class _Spoken:
 def _dropped(given: dict[str, Any]) -> list[str]:
     """What the API does not take, without what nobody asked for: the SDK implies some settings by itself."""
     implied = get_default_model_settings()
-    unasked = {"reasoning_effort": implied.reasoning and implied.reasoning.effort, "verbosity": implied.verbosity}
+    unasked = {
+        "reasoning_effort": implied.reasoning and implied.reasoning.effort,
+        "verbosity": implied.verbosity,
+        "extra_headers": HEADERS,
+    }
     return sorted(
         name
         for name, value in given.items()

@@ -136,26 +136,29 @@ def _mode(
     return Request("POST", f"/{mode}", body=body, kind="object")
 
 
-def _name(field: str, given: object) -> Any:
+def _name(field: str, given: object) -> str:
     if not isinstance(given, str) or not given.strip():
         raise ConfigError(f"{field}: expected a model's name, got {given!r}")
     return given
 
 
-def _names(field: str, given: object) -> list[Any]:
+def _names(field: str, given: Any) -> list[str]:
     """Names of models, in the order in which they are given."""
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise ConfigError(f"{field}: expected a list of models' names, got {given!r}")
-    names: list[Any] = [_name(field, name) for name in given]  # pyright: ignore[reportUnknownVariableType]
+    listed: Iterable[Any] = given  # pyright: ignore[reportUnknownVariableType]
+    names = [_name(field, name) for name in listed]
     if not names:
         raise ConfigError(f"{field}: expected a list of models' names, and it is empty")
     return names
 
 
-def _conversation(given: Any) -> list[Any]:
+def _conversation(given: object) -> list[Any]:
     """Messages, of any iterable. What is in them is for the service to judge."""
-    if isinstance(given, Iterable) and not isinstance(given, str | Mapping):
-        messages: list[Any] = list(given)  # pyright: ignore[reportUnknownArgumentType]
-        if all(isinstance(message, Mapping) for message in messages):
-            return messages
-    raise ConfigError(f"messages: expected a list of messages, each a mapping, got {type(given).__name__}")
+    messages: list[Any] = [None]
+    if isinstance(given, Iterable) and not isinstance(given, Mapping):
+        messages = list(given)  # pyright: ignore[reportUnknownArgumentType]
+    if not all(isinstance(message, Mapping) for message in messages):
+        came = type(given).__name__  # pyright: ignore[reportUnknownArgumentType]
+        raise ConfigError(f"messages: expected a list of messages, each a mapping, got {came}")
+    return messages

@@ -11,35 +11,6 @@ if TYPE_CHECKING:
 
     from hanzo_agents.llmwise.shapes import JsonDict
 
-__all__ = [
-    "optimization_alerts",
-    "optimization_create_regression_schedule",
-    "optimization_create_test_suite",
-    "optimization_evaluate",
-    "optimization_policy",
-    "optimization_regression_schedules",
-    "optimization_replay",
-    "optimization_report",
-    "optimization_run_regression_schedule",
-    "optimization_run_test_suite",
-    "optimization_snapshots",
-    "optimization_test_run_csv",
-    "optimization_test_runs",
-    "optimization_test_suites",
-    "optimization_test_templates",
-    "optimization_update_policy",
-    "optimization_update_regression_schedule",
-    "optimization_update_test_suite",
-    "settings_ask_copilot",
-    "settings_copilot_state",
-    "settings_delete_key",
-    "settings_keys",
-    "settings_privacy",
-    "settings_save_keys",
-    "settings_update_copilot",
-    "settings_update_privacy",
-]
-
 _SUITES, _SCHEDULES = "/optimization/test-suites", "/optimization/regression-schedules"
 
 

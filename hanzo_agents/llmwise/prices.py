@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from hanzo_agents._kernel.money import added
 from hanzo_agents._kernel.target import Target
 from hanzo_agents.prices.public import PUBLIC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from decimal import Decimal
 
     from hanzo_agents._kernel.journal import Usage
     from hanzo_agents._kernel.price import Prices, Pricing
@@ -26,24 +26,31 @@ def prices_of(view: ModeView) -> Prices:
     judge ask further models, a number of times that is not published: nobody knows their price.
     """
     if view.operation == "compare":
-        return _Prices(tuple(view.models), _Sum)
-    return _Prices(spare, _Dearest) if (spare := tuple(view.spare_models)) else PUBLIC
+        return _Prices(tuple(view.models), _Sum, asked=False)
+    spare = tuple(view.spare_models)
+    return _Prices(spare, _Dearest, asked=True) if spare else PUBLIC
 
 
 @dataclass(frozen=True, slots=True)
 class _Prices:
-    """Of several models, put together: the ones that a compare names, or the target and those that stand by."""
+    """Of several models, put together.
+
+    Attributes:
+        models: their names.
+        together: what makes one price of theirs.
+        asked: whether the target that is asked is one more of them.
+    """
 
     models: tuple[str, ...]
-    together: Callable[[tuple[Pricing, ...]], Pricing]
+    together: type[_Sum | _Dearest]
+    asked: bool
 
     def known(self, target: Target) -> Pricing | None:
         """All of them, None when one is unknown."""
-        targets = [Target(model) for model in self.models if model.strip()]
-        if self.together is _Dearest:
-            targets.append(target)
-        prices = tuple(price for each in targets if (price := PUBLIC.known(each)) is not None)
-        return self.together(prices) if prices and len(prices) == len(targets) else None
+        targets = (*map(Target, self.models), *([target] if self.asked else []))
+        prices = [PUBLIC.known(each) for each in targets]
+        found = tuple(price for price in prices if price is not None)
+        return self.together(found) if found and len(found) == len(prices) else None
 
     async def learn(self, target: Target) -> Pricing | None:
         """The same: there is nobody to ask."""
@@ -51,44 +58,37 @@ class _Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class _Dearest:
-    """One of them answers; nobody knows which."""
-
+class _Several:
     prices: tuple[Pricing, ...]
-
-    def cost(self, usage: Usage) -> Decimal:
-        return max(price.cost(usage) for price in self.prices)
-
-    def most(self, tokens_in: int, tokens_out: int) -> Decimal:
-        return max(price.most(tokens_in, tokens_out) for price in self.prices)
 
     @property
     def max_output(self) -> int | None:
-        return _largest(self.prices)
+        limits = [price.max_output for price in self.prices]
+        return None if None in limits else max(limit for limit in limits if limit is not None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sum:
+class _Sum(_Several):
     """Each reads the whole input; each answers with an equal share of the output."""
-
-    prices: tuple[Pricing, ...]
 
     def cost(self, usage: Usage) -> Decimal:
         number = len(self.prices)
         share = replace(
             usage, input_tokens=-(-usage.input_tokens // number), output_tokens=-(-usage.output_tokens // number)
         )
-        return sum((price.cost(share) for price in self.prices), Decimal(0))
+        return added(price.cost(share) for price in self.prices)
 
     def most(self, tokens_in: int, tokens_out: int) -> Decimal:
         share = -(-tokens_out // len(self.prices))
-        return sum((price.most(tokens_in, share) for price in self.prices), Decimal(0))
-
-    @property
-    def max_output(self) -> int | None:
-        return _largest(self.prices)
+        return added(price.most(tokens_in, share) for price in self.prices)
 
 
-def _largest(prices: tuple[Pricing, ...]) -> int | None:
-    limits = [price.max_output for price in prices]
-    return max((limit for limit in limits if limit is not None), default=None) if None not in limits else None
+@dataclass(frozen=True, slots=True)
+class _Dearest(_Several):
+    """One of them answers; nobody knows which."""
+
+    def cost(self, usage: Usage) -> Decimal:
+        return max(price.cost(usage) for price in self.prices)
+
+    def most(self, tokens_in: int, tokens_out: int) -> Decimal:
+        return max(price.most(tokens_in, tokens_out) for price in self.prices)

@@ -137,14 +137,14 @@ def _object(body: object) -> Mapping[str, Any]:
     return body or {}  # pyright: ignore[reportUnknownVariableType]
 
 
-def encoded(body: Mapping[str, Any]) -> bytes:
-    """A body as it is sent.
+def encoded(request: Request[Any]) -> bytes | None:
+    """A request's body as it is sent.
 
     Raises:
         ConfigError: it holds something that is not plain JSON.
     """
     try:
-        return ENCODER.encode(body).encode()
+        return None if request.body is None else ENCODER.encode(request.body).encode()
     except (TypeError, ValueError, RecursionError) as error:
         why = str(error)
     raise ConfigError(f"request: expected plain JSON ({why})")

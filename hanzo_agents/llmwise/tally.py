@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.journal import Usage
+from hanzo_agents._kernel.money import EXACT, added
 from hanzo_agents._kernel.shapes import dicts
 from hanzo_agents._kernel.tokens import estimate_tokens
 from hanzo_agents._wire.facts import filled, usage_of
@@ -57,7 +58,7 @@ class Tally:
         cost = self._total("cost")
         charged = self._total("credits_charged")
         if cost is None and charged is not None and self._credit is not None:
-            cost = charged * self._credit
+            cost = EXACT.multiply(charged, self._credit)
         told = SimpleNamespace(cost=cost)
         tokens = {name: self._total(name) for name in ("prompt_tokens", "completion_tokens")}
         if any(count is not None for count in tokens.values()):
@@ -89,7 +90,7 @@ class Tally:
             return figures[None]
         if not figures or len(figures) < self._view.choices or self._view.operation in {"blend", "judge"}:
             return None
-        return sum(figures.values(), Decimal(0))
+        return added(figures.values())
 
 
 def _amount(value: object) -> Decimal | None:

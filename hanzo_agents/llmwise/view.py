@@ -48,7 +48,9 @@ class ModeView:
     @property
     def spare_models(self) -> list[str]:
         """The models to which the service may move a chat by itself."""
-        return [name for name in as_list(as_dict(self.body.get("routing")).get("fallback")) if isinstance(name, str)]
+        return [
+            name for name in as_list(as_dict(self.body.get("routing")).get("fallback")) if isinstance(name, str)
+        ]
 
     @property
     def streams(self) -> bool:

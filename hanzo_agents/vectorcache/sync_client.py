@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
 from hanzo_agents._wire.sync.calls import run
 from hanzo_agents.errors import ConfigError
+from hanzo_agents.settings import ServiceSettings
 from hanzo_agents.vectorcache.client import CONCURRENT, AsyncVectorcacheClient
 from hanzo_agents.vectorcache.question import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable
-    from pathlib import Path
 
     from hanzo_agents._kernel.clock import Duration
-    from hanzo_agents._kernel.stack import Policy, Stack
     from hanzo_agents.vectorcache.endpoint import Auth, Dialect
     from hanzo_agents.vectorcache.response import VectorcacheResponse
     from hanzo_agents.vectorcache.stats import VectorcacheBatch, VectorcacheStats
@@ -23,18 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["VectorcacheClient", "VectorcacheSettings"]
 
 
-class VectorcacheSettings(TypedDict, total=False):
+class VectorcacheSettings(ServiceSettings, total=False):
     """What `VectorcacheClient` takes beside `api_key` and `base_url`: see `AsyncVectorcacheClient`."""
 
     dialect: Dialect
     auth: Auth | None
     timeout: Duration
-    policies: Iterable[Policy] | Stack | None
-    allow_insecure: bool
-    proxy: str | None
-    verify: ssl.SSLContext | bool
-    cert: str | Path | None
-    max_response_bytes: int
 
 
 class VectorcacheClient:

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import openai
-from openai._httpx2 import request_exceptions
 
 from hanzo_agents._kernel.journal import Attempt, Cost
 from hanzo_agents._kernel.primed import without_frames
@@ -24,12 +23,11 @@ from hanzo_agents._wire.failures import (
     request_id_of,
     scrubbed_copy,
 )
-from hanzo_agents._wire.reading import json_or_none, read_body
+from hanzo_agents._wire.once import book_failure, pass_guards, send_once, whole_body
+from hanzo_agents._wire.reading import json_or_none
 from hanzo_agents._wire.redact import Secrets
-from hanzo_agents.errors import InvalidResponse, Refused
-from hanzo_agents.policies.classify import not_sent
-from hanzo_agents.vectorcache.errors import TimedOut, Unreachable, VectorcacheStatusError
-from hanzo_agents.vectorcache.refusal import refusal
+from hanzo_agents.errors import InvalidResponse
+from hanzo_agents.vectorcache.errors import TimedOut, Unreachable, VectorcacheStatusError, refusal
 from hanzo_agents.vectorcache.response import MOST_DOLLARS, Misread, answer_of
 
 if TYPE_CHECKING:
@@ -73,13 +71,11 @@ class Wire:
         )  # fmt: skip
         call.begin(record)
         try:
-            if call.guards:
-                record.sent = False
-                await call.pass_guards()
-                record.sent = True
+            await pass_guards(call, record)
             return await self._accept(call, record)
         except BaseException as error:  # noqa: BLE001 - raised again, whatever it is
-            _note_failure(call, record, error)
+            refused = isinstance(error, VectorcacheStatusError) or getattr(error, "code", None) == "redirect"
+            book_failure(call, record, error, refused=refused)
             raise without_frames(error) from error.__cause__
 
     async def _accept(self, call: Call, record: Attempt) -> Reply:
@@ -88,7 +84,7 @@ class Wire:
         record.status_code, record.request_id = response.status_code, request_id_of(response)
         if response.status_code >= 400:
             raise await self._refusal(response, call.clock.wall())
-        content = await self._body(response, self.limit)
+        content = await whole_body(response, self.limit, self._unreachable)
         answer = self._answer(response, content)
         _account(call, record, view.text, answer)
         record.accepted = record.ended = call.clock.now()
@@ -105,32 +101,18 @@ class Wire:
         )
 
     async def _send(self, request: httpx2.Request) -> httpx2.Response:
-        try:
-            response = await self.http.send(request, stream=True, follow_redirects=False)
-        except request_exceptions() as error:
-            failure: InvalidResponse | Unreachable = self._unreachable(error, request)
-        else:
-            if not 300 <= response.status_code < 400:
-                return response
-            await response.aclose()
-            failure = moved = redirected(response)
-            self._secrets().scrub_error(moved)
-        # Raised out here, so that the transport's error and its frames, which hold the key, are not its context.
-        raise failure
-
-    async def _body(self, response: httpx2.Response, limit: int) -> bytes:
-        try:
-            return await read_body(response, limit)
-        except request_exceptions() as error:
-            failure = self._unreachable(error, response.request)
-        finally:
-            await response.aclose()
-        raise failure
+        response = await send_once(self.http, request, self._unreachable)
+        if not 300 <= response.status_code < 400:
+            return response
+        await response.aclose()
+        moved = redirected(response)
+        self._secrets().scrub_error(moved)
+        raise moved
 
     async def _refusal(self, response: httpx2.Response, wall: float) -> VectorcacheStatusError:
         """The error for a bad status. Not raised here, where what came may hold the key."""
         try:
-            content = await self._body(response, MOST_ERROR_BYTES)
+            content = await whole_body(response, MOST_ERROR_BYTES, self._unreachable)
         except (Unreachable, InvalidResponse):
             content = b""
         copy = scrubbed_copy(response, content, self._secrets(response))
@@ -174,13 +156,3 @@ def _account(call: Call, record: Attempt, asked: str, answer: VectorcacheRespons
     if isinstance(told, int | float) and not isinstance(told, bool) and 0 < told <= MOST_DOLLARS:
         record.cost = Cost(Decimal(repr(told)), "estimated")
     estimate(call, record)
-
-
-def _note_failure(call: Call, record: Attempt, error: BaseException) -> None:
-    record.error, record.ended = error, call.clock.now()
-    record.sent = record.sent and not (isinstance(error, Refused) or not_sent(error))
-    refused = isinstance(error, VectorcacheStatusError) or getattr(error, "code", None) == "redirect"
-    if record.cost.amount is None and (not record.sent or refused):
-        # Providers do not bill what they refuse.
-        record.cost = Cost(Decimal(0), "reported" if not record.sent else "estimated")
-    call.journal.finish(record)

@@ -59,7 +59,9 @@ class TestAddress:
 
     @pytest.mark.parametrize("key", [None, "", "  "])
     def test_no_key(self, key):
-        with pytest.raises(ConfigError, match=r"^api_key: expected a key of LLMWise .* set LLMWISE_API_KEY"):
+        with pytest.raises(
+            ConfigError, match=r"^api_key: expected the key of https://llmwise.ai/.* set LLMWISE_API_KEY"
+        ):
             LLMWise(key)
 
     def test_plain_http_to_other_machines(self):
@@ -79,7 +81,7 @@ class TestAddress:
         ({"timeout": "1"}, "timeout: expected a number of seconds > 0"),
         ({"policies": "retry"}, "policies: expected a list of policies"),
         ({"credit_usd": 0}, "credit_usd: expected US dollars > 0, got 0"),
-        ({"credit_usd": "cheap"}, "credit_usd: expected US dollars > 0, got 'cheap'"),
+        ({"credit_usd": "cheap"}, "credit_usd: expected US dollars, got 'cheap'"),
         ({"allow_insecure": "yes"}, "allow_insecure: expected True or False"),
         ({"max_response_bytes": 0}, "max_response_bytes: expected an integer"),
         ({"proxy": "socks5://x"}, "proxy: expected http"),
@@ -136,7 +138,10 @@ def test_what_is_no_json_is_not_sent(server):
         ({"max_tokens": []}, "max_tokens: expected a whole number, got list"),
         ({"max_tokens": 0.5}, "max_tokens: expected a whole number, got 0.5"),
         ({"routing": "gpt-5.2"}, "routing: expected a mapping, got str"),
-        ({"routing": {"fallback": "gpt-5.2"}}, "routing.fallback: expected a list of models' names, got 'gpt-5.2'"),
+        (
+            {"routing": {"fallback": "gpt-5.2"}},
+            "routing.fallback: expected a list of models' names, got 'gpt-5.2'",
+        ),
         ({"cost_saver": "false"}, "cost_saver: expected True or False, got str"),
         ({"model": None}, "model: expected a model's name, got None"),
         ({"model": " "}, "model: expected a model's name, got ' '"),

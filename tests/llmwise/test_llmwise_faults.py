@@ -8,6 +8,7 @@ import pickle
 import threading
 import traceback
 from dataclasses import replace
+from functools import partial
 
 import httpx
 import llmwise
@@ -123,7 +124,7 @@ class TestRefusals:
             ({}, "Request failed"),
             ([1], "Request failed"),
             ({"status_code": []}, "Request failed"),
-            ({"error": "\x1b[31mred\nline" + "!" * 9000}, "\\[31mred line!{400,500}"),
+            ({"error": "\x1b[31mred\nline" + "!" * 9000}, "[31mred line" + "!" * 487),
         ],
     )
     async def test_every_way_of_saying_why(self, server, client, payload, message):
@@ -195,8 +196,9 @@ class TestNoAnswers:
         assert journals[0].attempts[0].usage.basis == "estimated"
         assert journals[0].cost.basis != "reported"
 
-    async def test_a_page_instead_of_a_table(self, server, client):
-        server.script = [html()] * 3
+    @pytest.mark.parametrize("page", [html(), body("<html>Sign in</html>", content_type="Text/HTML")])
+    async def test_a_page_instead_of_a_table(self, server, client, page):
+        server.script = [page] * 3
         with pytest.raises(LLMWiseError, match="The response is a page"):
             await client.optimization_test_run_csv("run_1")
 
@@ -580,6 +582,18 @@ class TestSecrets:
         server.script = [json_http({"detail": "no such key: sk-provider-secret"}, status=422)]
         with pytest.raises(LLMWiseError) as raised:
             await client.settings_save_keys({"openai": "sk-provider-secret"})
+        assert "sk-provider-secret" not in "\n".join(shown(without_frames_of_tests(raised.value)))
+
+    @pytest.mark.parametrize(
+        "more", [{}, {"x": object()}, {"x": "\ud800"}], ids=["refused", "no JSON", "no UTF-8"]
+    )
+    @pytest.mark.parametrize("of_class", [False, True])
+    def test_nor_are_they_in_the_frames_of_an_error(self, server, of_class, more):
+        server.script = [POOR]
+        client = LLMWise(KEY, server.base_url, policies=[])
+        save = partial(LLMWise.settings_save_keys, client) if of_class else client.settings_save_keys
+        with pytest.raises((LLMWiseError, ConfigError)) as raised:
+            save({"openai": "sk-provider-secret", **more})
         assert "sk-provider-secret" not in "\n".join(shown(without_frames_of_tests(raised.value)))
 
     def test_no_repr_has_it(self, server):

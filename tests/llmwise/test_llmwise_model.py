@@ -142,7 +142,7 @@ async def test_options_of_llmwise_go_through_and_others_are_named(server, model)
     settings = ModelSettings(
         top_p=0.5, max_tokens=20, reasoning=Reasoning(effort="high"),
         extra_args={"routing": {"fallback": ["gpt-5.2"], "strategy": "rate-limit"}},
-        extra_body={"optimization_goal": "cost"},
+        extra_body={"optimization_goal": "cost"}, extra_headers={"X-Team": "poets"},
     )  # fmt: skip
     with track() as journals:
         await Runner.run(Agent(name="A", model=model, model_settings=settings), "?")
@@ -151,7 +151,7 @@ async def test_options_of_llmwise_go_through_and_others_are_named(server, model)
     assert body["routing"] == {"fallback": ["gpt-5.2"], "strategy": "rate-limit"}
     assert "top_p" not in body
     dropped = [d.data["settings"] for d in journals[0].decisions if d.action == "drops settings"]
-    assert dropped == [["reasoning_effort", "top_p"]]
+    assert dropped == [["extra_headers", "reasoning_effort", "top_p"]]
 
 
 async def test_what_the_sdk_implies_is_dropped_in_silence(model):

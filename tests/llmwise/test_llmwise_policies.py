@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
 from llmwise_server import CREDITS, HAIKU, chat, chat_events, compare_events, done, sse
@@ -74,6 +74,18 @@ async def test_a_compare_costs_what_its_models_cost(client_of, stream):
         await asked(client_of(), "compare", stream=stream)
     assert journals[0].cost.amount == Decimal("0.002")
     assert journals[0].attempts[0].usage.output_tokens == 8
+
+
+@BOTH
+async def test_costs_are_exact_whatever_the_program_around_does_with_decimals(server, stream):
+    whole = {name: value for name, value in chat().items() if name != "cost"}
+    end = done(credits_charged=12345)
+    server.script = [sse({"delta": "x"}, end) if stream else json_http({**whole, "credits_charged": 12345})]
+    client = AsyncLLMWise(KEY, server.base_url, credit_usd="0.0102")
+    with localcontext(prec=2), track() as journals:
+        await asked(client, stream=stream)
+        await asked(client, "compare", stream=stream, models=list("abcdefghijklm"))
+    assert [journal.cost.amount for journal in journals] == [Decimal("125.9190"), Decimal("0.013")]
 
 
 @BOTH

@@ -117,6 +117,7 @@ DIFFERENCES = {
     "errors inside streams": "are raised; the official client yields them (test_llmwise_faults.py)",
     "cut streams": "are errors; the official client ends as if all had come (test_llmwise_faults.py)",
     "other events": "no objects are skipped (test_llmwise_faults.py)",
+    "arguments": "of another type are a ConfigError that names them (test_llmwise_client.py)",
     "stream": "is taken by the asynchronous modes too",
     "what is no JSON": "is an LLMWiseError with status 502; the official client raises JSONDecodeError",
     "messages of errors": "also come from `detail`, which the official client leaves in the payload",

@@ -243,6 +243,18 @@ async def test_a_cancelled_batch_leaves_nothing_running(service, patient):
     assert service.hits == 2
 
 
+async def test_a_question_that_is_cancelled_twice_closes_its_connection(service, patient):
+    service.then(Http(body=(Send(b"{"), Pause()), framing="chunked"))
+    asking = asyncio.create_task(patient.query("What is AI?", "gpt-4o"))
+    await service.until(lambda: service.paused == 1)
+    for _ in range(2):
+        asking.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await service.until(lambda: service.open_connections == 0)
+
+
 def test_a_client_closes_twice_and_opens_again(service):
     with VectorcacheClient(KEY, service.url) as client:
         client.query(WHAT, "gpt-4o")

@@ -36,7 +36,7 @@ from hanzo_agents.vectorcache import (
     VectorcacheError,
     VectorcacheStatusError,
 )
-from hanzo_agents.vectorcache.refusal import refusal
+from hanzo_agents.vectorcache.errors import refusal
 from hanzo_agents.vectorcache.response import Misread, answer_of
 
 WHAT = "What is machine learning?"

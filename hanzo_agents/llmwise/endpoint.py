@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openai import APIConnectionError
-from openai._httpx2 import request_exceptions
 
-from hanzo_agents._kernel.primed import finish_closing
-from hanzo_agents._version import __version__
 from hanzo_agents._wire.failures import connection_error
-from hanzo_agents._wire.reading import json_or_none, read_body
+from hanzo_agents._wire.once import USER_AGENT, send_once, whole_body
+from hanzo_agents._wire.reading import json_or_none
 from hanzo_agents._wire.redact import Secrets
 from hanzo_agents.errors import ConfigError, InvalidResponse
 from hanzo_agents.llmwise.failures import misshapen, refusal
@@ -22,29 +22,28 @@ if TYPE_CHECKING:
 
     from hanzo_agents.llmwise.request import Request
 
-__all__ = ["Line"]
+__all__ = ["DEFAULT_URL", "Endpoint", "api_root"]
 
+DEFAULT_URL = "https://llmwise.ai/api/v1"
 MOST_ERROR_BYTES = 1 << 20
 _SHAPES: dict[str, type[Any]] = {"object": dict, "list": list}
 
 
-class Line:
+@dataclass(frozen=True, slots=True, repr=False)
+class Endpoint:
     """Sends through an HTTP client that it shares with others. Never retries.
 
-    Args:
+    Attributes:
         base_url: of the API.
         key: its key. It is kept where no repr and no traceback shows it.
         http: the client.
         limit: bytes at which an answer is abandoned.
     """
 
-    __slots__ = ("_http", "_key", "base_url", "limit")
-
-    def __init__(self, base_url: str, key: SecretStr, http: httpx2.AsyncClient, limit: int) -> None:
-        self.base_url = base_url
-        self._key = key
-        self._http = http
-        self.limit = limit
+    base_url: str
+    key: SecretStr
+    http: httpx2.AsyncClient
+    limit: int
 
     @property
     def server(self) -> str:
@@ -60,17 +59,9 @@ class Line:
             LLMWiseError: its status is no success.
         """
         built = self._built(request, stream=stream)
-        failure: Exception | None = None
-        response: httpx2.Response | None = None
-        try:
-            response = await self._http.send(built, stream=True, follow_redirects=False)
-        except request_exceptions() as error:
-            failure = connection_error(error, built, self.secrets(built, request))
-        # Raised out here, so that the transport's error and its frames, which hold the key, are not its context.
-        if response is not None and response.status_code >= 300:
-            failure = await self._refused(response, request)
-        if response is None or failure is not None:
-            raise failure or RuntimeError("no response and no reason")
+        response = await send_once(self.http, built, partial(self._lost, request=request))
+        if response.status_code >= 300:
+            raise await self._refused(response, request)
         return response
 
     async def body(self, response: httpx2.Response, limit: int | None = None) -> bytes:
@@ -80,18 +71,7 @@ class Line:
             openai.APIConnectionError: it broke off.
             ResponseTooLarge: it exceeds the limit.
         """
-        failure: Exception | None = None
-        content = b""
-        try:
-            content = await read_body(response, self.limit if limit is None else limit)
-        except request_exceptions() as error:
-            failure = connection_error(error, response.request, self.secrets(response.request))
-        finally:
-            if not response.is_closed:
-                await finish_closing(response.aclose())
-        if failure is not None:
-            raise failure
-        return content
+        return await whole_body(response, self.limit if limit is None else limit, self._lost)
 
     async def fetch(self, request: Request[Any]) -> Any:
         """Send a request and read its whole answer.
@@ -104,7 +84,7 @@ class Line:
 
     def read(self, request: Request[Any], response: httpx2.Response, content: bytes) -> Any:
         """A body as the request wants it read."""
-        page = response.headers.get("content-type", "").startswith("text/html")
+        page = response.headers.get("content-type", "").lower().startswith("text/html")
         if request.kind == "text" and not page:
             return response.text
         value = json_or_none(content)
@@ -122,10 +102,13 @@ class Line:
         """What must not come back in an error: the key, and what of the body is secret."""
         return Secrets(*(() if request is None else request.secrets), request=sent)
 
+    def _lost(self, error: Exception, sent: httpx2.Request, request: Request[Any] | None = None) -> Exception:
+        return connection_error(error, sent, self.secrets(sent, request))
+
     def _built(self, request: Request[Any], *, stream: bool) -> httpx2.Request:
-        content = None if request.body is None else encoded(request.body)
+        content = encoded(request)
         try:
-            return self._http.build_request(
+            return self.http.build_request(
                 request.method,
                 self.base_url + request.path,
                 params=request.query or None,
@@ -139,8 +122,8 @@ class Line:
 
     def _headers(self, *, stream: bool, json: bool) -> dict[str, str]:
         return {
-            "Authorization": f"Bearer {self._key.get_secret_value()}",
-            "User-Agent": f"hanzo-agents/{__version__}",
+            "Authorization": f"Bearer {self.key.get_secret_value()}",
+            "User-Agent": USER_AGENT,
             **({"Accept": "text/event-stream"} if stream else {}),
             **({"Content-Type": "application/json"} if json else {}),
         }
@@ -151,3 +134,9 @@ class Line:
         except (InvalidResponse, APIConnectionError):
             content = b""
         return refusal(response, content, self.secrets(response.request, request))
+
+
+def api_root(url: str) -> str:
+    """The address of the API for what a user gives: the site, or the API itself."""
+    url = url.rstrip("/")
+    return url if url.endswith("/api/v1") else url + "/api/v1"

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["UNKNOWN", "Outcome", "provider_of"]
 
-ROUTERS = frozenset({"Blend", "Breaker", "Cache", "Compare", "Fallback", "Hedge", "Judge", "Mode", "Route", "SemanticCache"})
+ROUTERS = frozenset(
+    {"Blend", "Breaker", "Cache", "Compare", "Fallback", "Hedge", "Judge", "Mode", "Route", "SemanticCache"}
+)
 """Policies that decide who answers; what others decide changes when or whether."""
 
 _NAMES = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from hanzo_agents._kernel.clock import Duration, seconds
 from hanzo_agents.errors import ConfigError
+from hanzo_agents.facade.ensembles_asked import check_judged, messages_of
 from hanzo_agents.facade.ensembles_results import Blended, Comparison, Judged
 from hanzo_agents.facade.ensembles_running import Running, answer_of, summary_of
 from hanzo_agents.policies.ensemble.blend import Blend
@@ -224,9 +225,8 @@ class AsyncEnsembles:
             EnsembleFailed: too few contestants answered.
             InvalidResponse: the judge gave no verdict, twice.
         """
-        for name in ("tools", "functions"):
-            if arguments.get(name):
-                raise ConfigError(f"judge.{name}: contestants get no tools; use Judge as a policy for agents")
+        messages = messages_of(messages)
+        check_judged(cast("AsyncHanzo", self), messages, arguments)
         policy = Judge(
             contestants, judge=judge, criteria=CRITERIA if criteria is None else criteria, quorum=quorum,
             patience=patience,
@@ -253,8 +253,9 @@ class AsyncEnsembles:
             raise ConfigError(f"model: several are asked, each named for what it does; got {arguments['model']!r}")
         client = cast("AsyncHanzo", self)
         running = Running(
-            client=client, policy=policy, model=model, messages=messages, arguments=arguments, result=result
-        )
+            client=client, policy=policy, model=model, messages=messages_of(messages), arguments=arguments,
+            result=result,
+        )  # fmt: skip
         return running.events() if stream else await running.whole()
 
 
@@ -279,8 +280,7 @@ def _blended(policy: Blend, reply: HanzoChatCompletion, heard: Transcript) -> Bl
 
 def _judged(reply: HanzoChatCompletion, heard: Transcript) -> Judged:
     verdict = heard.verdict
-    if verdict is None:
-        raise ConfigError("judge: the conversation ends with results of tools, which nobody judges")
+    assert verdict is not None
     winner = next(leg for leg in heard.legs if leg.role == "answer" and leg.name == verdict.winner)
     return Judged(
         verdict=verdict,

@@ -15,7 +15,7 @@ from hanzo_agents.facade.keywords import AUTO
 from hanzo_agents.policies.ensemble.legs import audience
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from hanzo_agents._kernel.stack import Policy
     from hanzo_agents._wire.replies import HanzoChatCompletion
@@ -85,7 +85,7 @@ class Running:
     client: AsyncHanzo
     policy: Policy
     model: str | None
-    messages: Iterable[Any]
+    messages: list[Any]
     arguments: dict[str, Any]
     result: Callable[[HanzoChatCompletion, Transcript], Result]
 
@@ -133,7 +133,7 @@ class Running:
         create: Any = behind.chat.completions.create
         default = self.client.default_model
         model = self.model or (default if default != AUTO else None) or str(self.policy.models[0].name)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType]
-        return await create(model=model, messages=list(self.messages), stream=stream, **self.arguments)
+        return await create(model=model, messages=self.messages, stream=stream, **self.arguments)
 
 
 def _stack(stack: Stack, policy: Policy) -> Stack:

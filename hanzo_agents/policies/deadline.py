@@ -87,6 +87,8 @@ class Deadline:
 
 
 def _exceeded(call: Call, limit: float) -> DeadlineExceeded:
-    error = DeadlineExceeded(f"no answer from {call.target} within {limit:g} s", code="deadline")
+    # Whom a chain or an ensemble asked last: the call's own target may have had no part in it.
+    asked = call.journal.attempts[-1].target if call.journal.attempts else call.target
+    error = DeadlineExceeded(f"no answer from {asked} within {limit:g} s", code="deadline")
     call.note("Deadline", "gives up", str(error))
     return error

@@ -28,10 +28,13 @@ _TOOLS = frozenset({
 })  # fmt: skip
 _FORM = frozenset({
     "response_format", "n", "logprobs", "top_logprobs", "prediction", "modalities", "audio", "include",
+    # Of vLLM, llama.cpp and Ollama, by `extra_body`:
+    "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar",
+    "json_schema", "format",
 })  # fmt: skip
 _SHAPE = frozenset({
     "max_tokens", "max_completion_tokens", "max_output_tokens", "temperature", "top_p", "stop", "verbosity",
-    "frequency_penalty", "presence_penalty", "logit_bias",
+    "frequency_penalty", "presence_penalty", "logit_bias", "min_tokens", "stop_token_ids", "ignore_eos",
 })  # fmt: skip
 
 

@@ -78,7 +78,7 @@ class Contest:
             said = f"{question}\n\n{AGAIN.format(letters=', '.join(lettered))}" if again else question
             leg = panel.leg(self.judge, "verdict", instructions=JUDGE, message=said, part="judges")
             await ask_all([leg], panel.send, until=None)
-            if leg.error is not None:
+            if leg.error is not None and getattr(leg.error, "code", None) != "empty_reply":
                 leg.error.add_note(f"{leg.name} was to judge {len(answered)} answers")
                 raise leg.error
             found = verdict_in(leg.text, list(lettered))

@@ -60,7 +60,9 @@ class Panel:
         assert voice is not None
         if part != "answers" or instructions or message:
             call = voice.advised(call, instructions=instructions, message=message, part=part)
-        aimed = call if target is None else call.aimed_at(target)
+        # Who answers wrote the turns before, too: named or not, the call's own target keeps its own reasoning.
+        own = role == "final" and target == call.target
+        aimed = call if own or target is None else call.aimed_at(target)
         return Leg(aimed.but(exact=True) if self.exact and role == "answer" else aimed, role)
 
     async def round(self, legs: Sequence[Leg], *, rounds: int, quorum: int | None = None) -> list[Leg]:

@@ -142,7 +142,7 @@ def shuffled(count: int, seed: str) -> list[int]:
 
 def among(texts: Sequence[str], *, kind: str = "answer", named: bool = True) -> str:
     """Texts between tags that none of them can close: their name is a digest of all that is between them."""
-    digest = hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:8]
+    digest = hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:16]
     tag = f"{kind}-{digest}"
     return "\n".join(
         f'<{tag} {"id" if named else "number"}="{LETTERS[n] if named else n + 1}">\n{text}\n</{tag}>'

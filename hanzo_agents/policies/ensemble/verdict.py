@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Verdict", "verdict_in"]
 
-_NAMED = re.compile(r"\bwinner\W{0,12}?(?:is\W+)?(?:(?:answer|candidate|response)\W+)?([A-Z])\b", re.IGNORECASE)
+_NAMED = re.compile(
+    r"\b(?i:winner)[^\w.,;!?]{0,12}?(?i:is\W+)?(?i:(?:answer|candidate|response)\W+)?([A-Z])\b"
+    r"(?!\s*(?:[/,&]|(?i:or|and)\b)\s*[A-Z]\b)"
+)
+"""In prose a letter is a capital, since "a" is a word; and one of two that are named has not won."""
+
 MOST_READ = 20_000
 """Characters: a verdict stands at the end of what a judge says."""
 

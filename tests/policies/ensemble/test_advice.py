@@ -114,6 +114,14 @@ def test_what_is_attached_to_a_chat_request_goes_by_the_part():
     assert set(view.advised(part="judges").body) == {"model", "messages", "seed", "user"}
 
 
+@pytest.mark.parametrize("form", ["guided_json", "guided_choice", "structured_outputs", "grammar", "format"])
+def test_the_form_that_local_servers_are_given_binds_only_the_answer(form):
+    view = chat(**{form: {"type": "object"}, "min_tokens": 500})
+    assert form in view.advised(part="answers").body
+    assert form not in view.advised(part="advises").body
+    assert set(view.advised(part="judges").body) == {"model", "messages"}
+
+
 def test_to_a_responses_request():
     settings = {
         "tools": [{"type": "web_search"}, {"type": "function", "name": "add", "description": "Add."}],

@@ -221,3 +221,28 @@ async def test_responses_are_heard_as_they_come():
         audience.reset(token)
     assert listener.heard["b"] == ["Lyon, no doubt."]
     assert all(body["stream"] for body in router.bodies)
+
+
+REASONED = [
+    {"role": "user", "content": "15 + 23?"},
+    {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "e"},
+    {"type": "function_call", "id": "fc_1", "call_id": "1", "name": "add", "arguments": ARGUMENTS},
+    {"type": "function_call_output", "call_id": "1", "output": "38"},
+]
+
+
+@pytest.mark.parametrize("synthesizer", [None, "m"])
+async def test_who_answers_keeps_its_own_reasoning_in_a_tool_loop(synthesizer):
+    router = Router({"m": "It is 38."})
+    client = router.client(policies=[Blend(["a", "b"], synthesizer=synthesizer)])
+    await client.responses.create(model="m", input=REASONED, reasoning={"effort": "low"})
+    (body,) = router.bodies
+    assert body["input"] == REASONED
+    assert body["reasoning"] == {"effort": "low"}
+
+
+async def test_and_another_is_not_sent_it():
+    router = Router({"s": "It is 38."})
+    client = router.client(policies=[Blend(["a", "b"], synthesizer="s")])
+    await client.responses.create(model="m", input=REASONED)
+    assert "encrypted_content" not in said_to(router.bodies[0])

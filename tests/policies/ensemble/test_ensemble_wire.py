@@ -6,7 +6,7 @@ import random
 from decimal import Decimal
 
 import pytest
-from panels import QUESTION, Router, ask, votes_for
+from panels import QUESTION, Router, ask, lasting, votes_for
 from upstream import HANG, completion, sse, text_chunks
 
 from hanzo_agents import (
@@ -15,6 +15,8 @@ from hanzo_agents import (
     Breaker,
     Budget,
     Cache,
+    Deadline,
+    DeadlineExceeded,
     Judge,
     MemoryStore,
     Price,
@@ -90,6 +92,15 @@ async def test_one_account_pays_for_all_legs_and_refuses_what_it_cannot():
         assert text == "Paris."
         assert sorted(router.models) == ["a", "b", "m"]
         assert "c failed: BudgetExceeded" in reply.routing_reason
+
+
+@pytest.mark.parametrize("policy", [Blend(["a", "b"], synthesizer="j"), Judge(["a", "b"], judge="j")], ids=named)
+async def test_who_let_the_deadline_pass_is_named(policy):
+    with FakeClock() as clock:
+        router = Router(SAYS, after={"j": None})
+        client = router.client(policies=[policy, Deadline(total=9), Retry(attempts=1)])
+        with pytest.raises(DeadlineExceeded, match="no answer from j within 9 s"):
+            await lasting(clock, ask(client))
 
 
 async def test_an_open_breaker_takes_one_leg_and_not_the_others():

@@ -73,6 +73,18 @@ async def test_what_is_no_verdict_is_asked_for_once_more():
     assert last(second).startswith(last(first))
 
 
+@pytest.mark.parametrize("nothing", ["", "  ", completion(None, calls=[("c", "vote", "{}")])])
+async def test_a_judge_who_says_nothing_is_asked_once_more_too(nothing):
+    replies = iter([nothing, json.dumps({"winner": "A"})])
+    router = Router({**ANSWERS, "j": lambda _: next(replies)})
+    text, _ = await ask(router.client(policies=judge()))
+    assert text in ANSWERS.values()
+    assert len(router.asked("j")) == 2
+    with pytest.raises(InvalidResponse) as caught:
+        await ask(Router({**ANSWERS, "j": lambda _: nothing}).client(policies=judge()))
+    assert caught.value.code == "no_verdict"
+
+
 async def test_and_then_it_is_an_error():
     router = Router({**ANSWERS, "j": "They are all lovely."})
     with pytest.raises(InvalidResponse, match="j was asked twice which of 3 answers is the best"):
@@ -167,6 +179,12 @@ async def test_a_raw_response_is_the_winners():
         ('{"winner": "A or B"}', None),
         ("A is good, B is better.", None),
         ("The winner is A. The winner is B.", None),
+        ("The winner is a tie.", None),
+        ("It is hard to name a winner; a case can be made for both.", None),
+        ("There is no clear winner. A is as good as B.", None),
+        ("Winner: A/B", None),
+        ("The winner is A or B.", None),
+        ("The winner is B, a clear choice.", "B"),
         ("", None),
         ("{" * 5000, None),
     ],

@@ -104,7 +104,7 @@ class _Configured:
 
         name, arguments, ident, responses = parts_of(call)
         try:
-            text = (await self._invoke(await self._find(name), arguments, None)).text
+            text = (await self._invoke(await self._find(name), arguments, None)).described
         except HanzoError as error:
             text = said(error)
         return answer_to(ident, text, responses=responses)

@@ -14,25 +14,31 @@ if TYPE_CHECKING:
 
 __all__ = ["permit", "shown"]
 
-_SECRET = re.compile(r"key|token|secret|passw|credential|auth|header", re.IGNORECASE)
-_VALUE = re.compile(r"(?i)\bbearer\s|authorization:|://[^/\s]*@|://\S*\?")
-_LOADS_CODE = frozenset(
-    {"PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "NODE_OPTIONS", "NODE_PATH", "BASH_ENV"}
+_NAME = r"key|token|secret|passw|pwd|credential|auth|header|\bpat\b"
+_SECRET = re.compile(_NAME, re.IGNORECASE)
+_ASSIGNED = re.compile(rf"(?is)(.*?(?:{_NAME})[\w-]*\s*[=:]\s*).+")
+"""`--api-key=...`, `-e API_KEY=...`, `x-api-key: ...`: kept is what stands before the value."""
+_VALUE = re.compile(
+    r"(?i)\bbearer\s|://[^/\s]*@|://\S*\?"
+    r"|\b(?:sk|ghp|gho|ghs|ghu|github_pat|glpat|xox[a-z]|hf)[-_](?=[\w-]*\d)[\w-]{8,}"
 )
+_LOADS_CODE = frozenset((
+    "PATH", "BASH_ENV", "GIT_SSH_COMMAND", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "NODE_OPTIONS", "NODE_PATH",
+    "PERL5LIB", "PERL5OPT", "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUSERBASE", "RUBYLIB", "RUBYOPT",
+))  # fmt: skip
 
 
 def shown(command: Sequence[str]) -> str:
-    """The command for people, without the values of options that are called like secrets, and URLs with keys."""
+    """The command for people, without values that are called or look like secrets, and URLs with keys."""
     words: list[str] = []
     hide = False
     for word in command:
-        flag, equals, _ = word.partition("=")
-        secret = _SECRET.search(flag) is not None and flag.startswith("-")
+        assigned = _ASSIGNED.fullmatch(word)
         if hide or _VALUE.search(word):
             words.append(MASK)
         else:
-            words.append(f"{flag}={MASK}" if secret and equals else word)
-        hide = secret and not equals
+            words.append(word if assigned is None else f"{assigned[1]}{MASK}")
+        hide = not hide and word.startswith("-") and assigned is None and _SECRET.search(word) is not None
     return " ".join(words)
 
 

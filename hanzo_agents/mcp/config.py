@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ URL = "HANZO_MCP_URL"
 FILE = "mcp.json"
 _OF_STDIO = frozenset({"command", "args", "env", "cwd"})
 _OF_HTTP = frozenset({"url", "serverUrl", "headers"})
+_VARIABLE = re.compile(r"\$\{(?:env:)?([^{}]+)\}")
 _STDIO, _HTTP = (
     frozenset({"stdio"}),
     frozenset({"http", "sse", "streamable-http", "streamableHttp", "streamable_http"}),
@@ -102,17 +104,16 @@ def _entry(where: str, entry: Any) -> Server:
 
 
 def _expanded(where: str, values: Any) -> Any:
-    """`${NAME}` as a whole value is the variable of that name: so no key has to be written into the file."""
+    """`${NAME}` in a value is the variable of that name: so no key has to be written into the file."""
     if not isinstance(values, Mapping):
         return values  # its owner says what is wrong
     given: Mapping[Any, Any] = values  # pyright: ignore[reportUnknownVariableType]
-    return {name: _variable(where, value) for name, value in given.items()}
 
+    def variable(found: re.Match[str]) -> str:
+        if found[1] not in os.environ:
+            raise ConfigError(f"{where}: {found[1]} is not set in the environment")
+        return os.environ[found[1]]
 
-def _variable(where: str, value: Any) -> Any:
-    if not (isinstance(value, str) and value.startswith("${") and value.endswith("}")):
-        return value
-    name = value[2:-1].removeprefix("env:")
-    if name not in os.environ:
-        raise ConfigError(f"{where}: {name} is not set in the environment")
-    return os.environ[name]
+    return {
+        name: _VARIABLE.sub(variable, value) if isinstance(value, str) else value for name, value in given.items()
+    }

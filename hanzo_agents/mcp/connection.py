@@ -7,11 +7,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from mcp import MCPError
+from pydantic import ValidationError
 
+from hanzo_agents._wire.redact import Secrets
 from hanzo_agents.errors import HanzoError, ToolError
 from hanzo_agents.mcp.cleaning import clean, shortened
 from hanzo_agents.mcp.definitions import ToolDefinition, Unusable
 from hanzo_agents.mcp.link import Link
+from hanzo_agents.mcp.servers import secrets_of
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -42,6 +45,7 @@ class Connection:
         self.name = name
         self.server = server
         self._pins = pins
+        self._secrets = Secrets(*secrets_of(server))
         self._connect_timeout = connect_timeout
         self._link: Link | None = None
         self._tools: dict[str, ToolDefinition] = {}
@@ -59,7 +63,7 @@ class Connection:
                 listed = await link.use(_listed)
             except BaseException as error:
                 link.stale = True
-                if (told := _refusal(f"MCP server {self.name}", error)) is not None:
+                if (told := self._refusal(f"MCP server {self.name}", error)) is not None:
                     raise told from None
                 raise
             self._tools = _definitions(self.name, listed)
@@ -91,7 +95,7 @@ class Connection:
         try:
             return await link.use(lambda client: client.call_tool(name, arguments))
         except Exception as error:
-            if (told := _refusal(name, error)) is None:
+            if (told := self._refusal(name, error)) is None:
                 raise
             link.stale = True  # it may be the name
             raise told from None
@@ -112,6 +116,17 @@ class Connection:
         if self._link is not None:
             self._link.leave()
 
+    def _refusal(self, who: str, error: BaseException) -> ToolError | None:
+        """What the server's answer was that is no result, None for what is no answer."""
+        if isinstance(error, MCPError):
+            said, what = error.message, "the server answered with an error"
+        # The SDK's, for what is no MCP, and for a result that is not what the tool's own schema promises.
+        elif isinstance(error, ValueError | RuntimeError) and not isinstance(error, HanzoError):
+            said, what = _words(error), "the server's answer is none"
+        else:
+            return None
+        return ToolError(f"{who}: {what}: {shortened(clean(self._secrets.scrub(said)), 500)}", code="failed")
+
     def _linked(self) -> Link:
         link = self._link
         # Of another loop: the parent's, before the process was forked.
@@ -120,19 +135,11 @@ class Connection:
         return link
 
 
-def _refusal(who: str, error: BaseException) -> ToolError | None:
-    """What the server's answer was that is no result, None for what is no answer."""
-    if isinstance(error, MCPError):
-        return ToolError(f"{who}: the server answered with an error: {_shown(error.message)}", code="failed")
-    # The SDK's, for what is no MCP, and for a result that is not what the tool's own schema promises.
-    if isinstance(error, ValueError | RuntimeError) and not isinstance(error, HanzoError):
-        said = _shown(str(error).partition("\n")[0])
-        return ToolError(f"{who}: the server's answer is none: {said}", code="failed")
-    return None
-
-
-def _shown(text: str) -> str:
-    return shortened(clean(text), 500)
+def _words(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error).partition("\n")[0]
 
 
 async def _listed(client: Client) -> list[Any]:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.canonical import CANONICAL
+from hanzo_agents._kernel.shapes import as_dict, as_list
 from hanzo_agents.errors import ToolError
 from hanzo_agents.mcp.cleaning import clean, shortened
 
@@ -36,7 +37,7 @@ class ToolDefinition:
         server: the name of its server.
         name: its name there.
         title, description: for people, and for models; cleaned of control and invisible characters.
-        schema: of its arguments, JSON Schema.
+        schema: of its arguments, JSON Schema; cleaned like those. Arguments are held against the server's own.
         read_only: the server says that it changes nothing.
         idempotent: the server says that calling it twice is as good as once.
         digest: SHA-256 of the whole definition, as the server gave it.
@@ -65,6 +66,7 @@ class ToolDefinition:
         try:
             spelled = CANONICAL.encode(told).encode()
             size = len(CANONICAL.encode(schema))
+            readable = _readable(schema)
         except (TypeError, ValueError, RecursionError):
             raise Unusable("its definition is no plain JSON, or too deep") from None
         if not tool.name or len(tool.name) > 256 or clean(tool.name) != tool.name:
@@ -72,8 +74,8 @@ class ToolDefinition:
         if size > LARGEST_SCHEMA:
             raise Unusable(f"its schema has {size:,} bytes, and more than {LARGEST_SCHEMA:,} are not taken")
         return cls(
-            server=server, name=tool.name, title=clean(tool.title or (hints and hints.title) or ""),
-            description=shortened(clean(tool.description or ""), LONGEST_DESCRIPTION), schema=schema,
+            server=server, name=tool.name, title=_told(tool.title or (hints.title if hints else None)),
+            description=_told(tool.description), schema=readable,
             read_only=bool(hints and hints.read_only_hint), idempotent=bool(hints and hints.idempotent_hint),
             digest=hashlib.sha256(spelled).hexdigest(), _check=_checker(schema),
         )  # fmt: skip
@@ -101,6 +103,19 @@ class ToolDefinition:
             where = "".join(f"[{part!r}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
             said = shortened(clean(error.message), _SHOWN)
             raise ToolError(f"{self.name}: arguments{where}: {said}", code="invalid_arguments")
+
+
+def _told(text: str | None) -> str:
+    return shortened(clean(text or ""), LONGEST_DESCRIPTION)
+
+
+def _readable(part: Any) -> Any:
+    """A schema without what nobody sees: the model reads all of it, names and values too."""
+    if isinstance(part, str):
+        return clean(part)
+    if isinstance(part, dict):
+        return {clean(name): _readable(value) for name, value in as_dict(part).items()}  # pyright: ignore[reportUnknownArgumentType]
+    return [_readable(one) for one in as_list(part)] if isinstance(part, list) else part  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _checker(schema: dict[str, Any]) -> Any:

@@ -80,24 +80,35 @@ def _sse(server: HTTPServer, url: str) -> AbstractAsyncContextManager[TransportS
 def _client(
     headers: dict[str, str] | None = None, timeout: httpx2.Timeout | None = None, auth: httpx2.Auth | None = None
 ) -> httpx2.AsyncClient:
-    """An HTTP client that follows no redirect, and gives up a body beyond the limit."""
+    """An HTTP client that follows no redirect, and gives up a body beyond the limit, or packed."""
     return httpx2.AsyncClient(
-        headers=headers, timeout=timeout or TIMEOUT, auth=auth, event_hooks={"response": [_limit]}
+        headers={"Accept-Encoding": "identity", **(headers or {})},
+        timeout=timeout or TIMEOUT,
+        auth=auth,
+        event_hooks={"response": [_limit]},
     )
 
 
 async def _limit(response: httpx2.Response) -> None:
-    if not response.headers.get("content-type", "").startswith("text/event-stream"):
+    # A packed body of a megabyte can be one of gigabytes, and it is unpacked before anybody can count.
+    if (packing := response.headers.get("content-encoding", "identity")) != "identity":
+        response.stream = _Limited(
+            response.stream, f"the result is packed with {packing[:20]}, against the request"
+        )
+    elif not response.headers.get("content-type", "").startswith("text/event-stream"):
         response.stream = _Limited(response.stream)
 
 
 class _Limited(httpx2.AsyncByteStream):
-    """A body of at most so many bytes."""
+    """A body of at most so many bytes, or of none, with the reason."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, refused: str | None = None) -> None:
         self._inner = inner
+        self._refused = refused
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._refused is not None:
+            raise httpx2.StreamError(self._refused)
         size = 0
         async for chunk in self._inner:
             size += len(chunk)

@@ -197,17 +197,18 @@ class Link:
         elif isinstance(error, httpx2.HTTPStatusError):
             what = f"answered with status {error.response.status_code}"
         elif isinstance(error, MCPError) and error.code != CONNECTION_CLOSED:
-            what = f"does not speak MCP there: {error.message[:200]}"
+            what = f"does not speak MCP there: {self._secrets.scrub(error.message)[:200]}"
         elif isinstance(error, MCPError):
             what = "it ended before it answered"
         elif error is None or isinstance(error, asyncio.CancelledError):
             what = "the connection was closed"
         else:
-            what = f"{type(error).__name__}: {str(error)[:200]}"
+            what = f"{type(error).__name__}: {self._secrets.scrub(str(error))[:200]}"
         return Unreachable(self._said(what))
 
     def _said(self, what: str) -> str:
-        words = self._program.last_words if self._program is not None else ""
+        # Scrubbed before it is cut: half a key at the cut would be no match.
+        words = self._secrets.scrub(self._program.last_words)[-300:] if self._program is not None else ""
         told = f"MCP server {self._name}: {what}" + (f"; it said last: {words}" if words else "")
         return clean(self._secrets.scrub(told))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import weakref
+from base64 import b64decode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,16 @@ class ToolResult:
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def described(self) -> str:
+        """The text, with a line for each image: for where images cannot go, or may get lost."""
+        return "\n".join(filter(None, (self.text, *map(_depicted, self.images))))
+
+
+def _depicted(url: str) -> str:
+    mime, _, data = url.removeprefix("data:").partition(";base64,")
+    return f"[image: {mime}, {len(data) * 3 // 4:,} bytes]"
 
 
 class Allowance:
@@ -87,7 +98,12 @@ def result_of(given: CallToolResult, most: int) -> ToolResult:
     room = most
     for block in given.content:
         # No more is cleaned than can be kept: what comes may be megabytes, and cleaning looks at each character.
-        if block.type == "image" and block.mime_type in _IMAGES and len(block.data) <= room:
+        if (
+            block.type == "image"
+            and block.mime_type in _IMAGES
+            and len(block.data) <= room
+            and _is_base64(block.data)
+        ):
             images.append(f"data:{block.mime_type};base64,{block.data}")
             room -= len(block.data)
         else:
@@ -95,10 +111,18 @@ def result_of(given: CallToolResult, most: int) -> ToolResult:
     if not any(parts) and not images and given.structured_content is not None:
         parts.append(json.dumps(given.structured_content, ensure_ascii=False, default=str))
     text = "\n".join(parts)
-    cut = _cleaned(text, most)
+    cut = _cleaned(text, room)
     if not cut and given.is_error:
         cut = "the tool reports an error, and says nothing of it"
-    return ToolResult(cut, given.is_error, truncated=len(text) > most, images=tuple(images))
+    return ToolResult(cut, given.is_error, truncated=len(text) > room, images=tuple(images))
+
+
+def _is_base64(data: str) -> bool:
+    """Whether it is: one request with an image that is none would be refused by the API, and end the run."""
+    try:
+        return bool(b64decode(data, validate=True))
+    except ValueError:
+        return False
 
 
 def _cleaned(text: str, most: int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 from agents import FunctionTool, Usage
+from agents.tool import invoke_function_tool
 from agents.tool_context import ToolContext
 
 from hanzo_agents._kernel.fields import check_count
@@ -157,7 +158,7 @@ class _Loop:
             context: ToolContext[Any] = ToolContext(
                 None, usage=self._usage, tool_name=name, tool_call_id=ident, tool_arguments=arguments
             )
-            text = _text(await tool.on_invoke_tool(context, arguments))
+            text = _text(await invoke_function_tool(function_tool=tool, context=context, arguments=arguments))
         return answer_to(ident, text, responses=False)
 
 
@@ -171,7 +172,14 @@ async def _function_tools(tools: Any) -> dict[str, FunctionTool]:
     for tool in given:
         if not isinstance(tool, FunctionTool):
             raise ConfigError(f"tools: expected FunctionTools, got {type(tool).__name__}")
-    return {tool.name: tool for tool in given}
+        for needed in ("tool_input_guardrails", "tool_output_guardrails"):
+            if getattr(tool, needed):
+                raise ConfigError(f"tools: {tool.name} has {needed}, which need an agent; use the Runner")
+        if not isinstance(tool.is_enabled, bool):
+            raise ConfigError(
+                f"tools: {tool.name} has a function for is_enabled, which needs an agent; use the Runner"
+            )
+    return {tool.name: tool for tool in given if tool.is_enabled}
 
 
 def _plain(message: Any) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Program:
     def last_words(self) -> str:
         """The end of what it wrote to its standard error, in one line."""
         text = self._said.decode("utf-8", "replace")
-        return " ".join("".join(c if c.isprintable() else " " for c in text).split())[-300:]
+        return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
     @asynccontextmanager
     async def streams(self) -> AsyncGenerator[TransportStreams]:
@@ -150,11 +150,15 @@ def _message(line: bytes, size: int) -> SessionMessage | Exception | None:
             return SessionMessage(mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False))
         except ValueError as none:
             _logger.debug("an MCP server wrote a line that is no message")
-            return none
+            # Too deep for a parser, for one; who waits for the answer would else wait until its time is over.
+            if not line.lstrip().startswith(b"{") or b'"jsonrpc"' not in line[:256]:
+                return none
+            said = "the result cannot be read as JSON"
+    else:
+        said = f"the result has {size:,} bytes, and more than {MOST_BYTES:,} are not read"
     found = _ID.search(line[:256])
     if found is None:
         return None
-    said = f"the result has {size:,} bytes, and more than {MOST_BYTES:,} are not read"
     error = mcp_types.ErrorData(code=mcp_types.INTERNAL_ERROR, message=said)
     return SessionMessage(mcp_types.JSONRPCError(jsonrpc="2.0", id=int(found[1]), error=error))
 

@@ -40,7 +40,8 @@ def function_tool(
         if not result.images:
             return result.text
         images = [ToolOutputImage(image_url=url) for url in result.images]
-        return [*([ToolOutputText(text=result.text)] if result.text else []), *images]
+        # The text names them: the SDK leaves images out where the API takes none from tools (Chat Completions).
+        return [ToolOutputText(text=result.described), *images]
 
     schema, strict = _fitting(tool.schema)
     return FunctionTool(

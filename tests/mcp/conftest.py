@@ -1,7 +1,10 @@
 """No server of this machine is meant by accident; a router whose model uses tools; the hand-written server."""
 
+from contextlib import ExitStack
+from functools import cache
+
 import pytest
-from mcp_servers import Tiny
+from mcp_servers import Tiny, strange_http
 
 from hanzo_agents.testing.scripted import ScriptedRouter, answers
 
@@ -10,6 +13,13 @@ from hanzo_agents.testing.scripted import ScriptedRouter, answers
 def _no_servers_of_the_machine(monkeypatch, tmp_path):
     monkeypatch.delenv("HANZO_MCP_URL", raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def strange_at():
+    """Gives the address of the strange server over a transport: one process each, for tests that leave it alive."""
+    with ExitStack() as stack:
+        yield cache(lambda *transport: stack.enter_context(strange_http(*transport)))
 
 
 @pytest.fixture

@@ -40,10 +40,11 @@ def test_a_repository(tmp_path):
         assert "git_commit" not in read_only
 
 
-@pytest.mark.parametrize("path", ["", "/mcp", "/sse"])
-def test_one_behind_a_proxy(path):
+@pytest.fixture(scope="module")
+def proxy():
+    """The address of a community server that serves another one over HTTP."""
     port = free_port()
-    proxy = [
+    command = [
         foreign("mcp-proxy"),
         "--port",
         str(port),
@@ -52,7 +53,13 @@ def test_one_behind_a_proxy(path):
         "--local-timezone",
         "UTC",
     ]
-    with listening(proxy, port), MCPClient(f"http://127.0.0.1:{port}{path}") as client:
+    with listening(command, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize("path", ["", "/mcp", "/sse"])
+def test_one_behind_a_proxy(proxy, path):
+    with MCPClient(f"{proxy}{path}") as client:
         assert '"timezone": "UTC"' in client.call_tool("get_current_time", {"timezone": "UTC"}).text
 
 

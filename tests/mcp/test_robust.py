@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from agents import Agent, RunConfig, Runner
-from mcp_servers import STRANGE, alive, free_port, listening, strange_http, until
+from mcp_servers import STRANGE, alive, free_port, listening, until
 
 from hanzo_agents import Breaker, ConfigError, HanzoModelProvider, RateLimit, ToolError
 from hanzo_agents.mcp import AsyncMCPClient, HTTPServer, MCPClient, ToolRules
@@ -104,7 +104,8 @@ def test_a_program_that_ends_says_why(tiny):
     assert raised.value.code == "unreachable"
 
 
-def test_a_program_that_says_nothing():
+def test_a_program_that_says_nothing(monkeypatch):
+    monkeypatch.setattr("hanzo_agents.mcp.stdio.GRACE", 0.05)
     with pytest.raises(ToolError, match=r"MCP server sleep: no answer within 0\.2 s"):
         MCPClient(["sleep", "1000"], connect_timeout=0.2).get_tools()
 
@@ -191,9 +192,9 @@ def test_a_result_beyond_all_measure_is_not_even_read(tiny):
     assert tiny.starts == 1
 
 
-def test_a_body_beyond_all_measure_is_not_even_read(monkeypatch):
+def test_a_body_beyond_all_measure_is_not_even_read(strange_at, monkeypatch):
     monkeypatch.setattr("hanzo_agents.mcp.http.MOST_BYTES", 50_000)
-    with strange_http("streamable-http", "json") as url, MCPClient(url) as client:
+    with MCPClient(strange_at("streamable-http", "json")) as client:
         with pytest.raises(ToolError, match="more than 50,000 bytes, which are not read"):
             client.call_tool("echo", {"text": "x" * 100_000})
         assert client.call_tool("echo", {"text": "still here"}).text == "still here"

@@ -39,18 +39,26 @@ def backing(given: object, agents: Sequence[Agent[Any]], *, models: bool) -> Mod
     return provider
 
 
-def check_accountable(provider: ModelProvider | None, agents: Sequence[Agent[Any]]) -> None:
+def check_accountable(
+    provider: ModelProvider | None, agents: Sequence[Agent[Any]], model: str | Model | None
+) -> None:
     """Refuse a budget that would not see every call.
+
+    Args:
+        provider: of models that are named.
+        agents: those that are served.
+        model: what the configuration of runs has in place of every agent's.
 
     Raises:
         ConfigError: names the agent, or the provider.
     """
-    for agent in _with_handoffs(agents):
-        if isinstance(agent.model, Model):
-            if not isinstance(agent.model, HanzoModel | PolicyModel):
+    used = [(f"the agent {agent.name!r}", agent.model) for agent in _reachable(agents)]
+    for whose, own in used if model is None else [("run_config", model)]:
+        if isinstance(own, Model):
+            if not isinstance(own, HanzoModel | PolicyModel):
                 raise ConfigError(
-                    f"budget: the model of the agent {agent.name!r} is a {type(agent.model).__name__}, whose "
-                    "calls no budget sees; name a model, or wrap() it"
+                    f"budget: the model of {whose} is a {type(own).__name__}, whose calls no budget sees; name a "
+                    "model, or wrap() it"
                 )
         elif not isinstance(provider, _OURS):
             raise ConfigError(f"budget: no budget sees the calls through a {type(provider).__name__}")
@@ -64,11 +72,15 @@ def key_of(provider: ModelProvider | None) -> Callable[[], str | None]:
     return lambda: None
 
 
-def _with_handoffs(agents: Sequence[Agent[Any]]) -> Iterator[Agent[Any]]:
+def _reachable(agents: Sequence[Agent[Any]]) -> Iterator[Agent[Any]]:
     left, seen = list(agents), set[int]()
     while left:
         agent = left.pop()
         if id(agent) not in seen:
             seen.add(id(agent))
             yield agent
-            left += [other for other in agent.handoffs if isinstance(other, Agent)]
+            # The SDK keeps the agents of a handoff() and of an as_tool() where only it looks.
+            behind: list[Any] = [getattr(one, "_agent_ref", None) for one in agent.handoffs]
+            held: list[Any] = [*agent.handoffs, *(found() for found in behind if found is not None)]
+            held += [getattr(tool, "_agent_instance", None) for tool in agent.tools]
+            left += [other for other in held if isinstance(other, Agent)]

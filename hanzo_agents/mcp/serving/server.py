@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from agents import Agent, RunConfig
+from agents import Agent, MultiProvider, RunConfig
 from mcp.server import Server
 
 from hanzo_agents._kernel.clock import Duration, seconds
@@ -52,7 +52,8 @@ class AgentServer:
 
     Args:
         agents: one, several, or several by the name of their tool; by default tools are named as their agents.
-        provider: reaches the models of agents that name theirs; `HanzoModelProvider()` by default.
+        provider: reaches the models of agents that name theirs; by default that of `run_config`, if it names one,
+            else `HanzoModelProvider()`.
         models: True offers the tools `ask`, `compare` and `models` too, with every model of the router; a list of
             names, with these.
         name: of the server; by default that of the only agent, or "hanzo-agents".
@@ -64,7 +65,8 @@ class AgentServer:
         timeout: seconds a call may run; None for no limit.
         max_turns: model calls one agent may make for a call.
         context: makes the context of each run, as `Runner.run(context=...)`.
-        run_config: as for the runner; `provider` takes the place of its `model_provider`.
+        run_config: as for the runner; `provider` takes the place of its `model_provider`. Its `model`, if any, is
+            for agents alone, not for `ask` and `compare`.
 
     Raises:
         ConfigError: a setting is wrong, or a budget could not hold: an agent's model does not go through us.
@@ -92,13 +94,15 @@ class AgentServer:
         if context is not None:
             check_function("context", context)
         named = _named(agents)
+        config = run_config or RunConfig()
+        if provider is None and not isinstance(config.model_provider, MultiProvider):  # the SDK's default
+            provider = config.model_provider
         self._provider = backing(provider, list(named.values()), models=models is not False)
         total, each = _limit("budget", budget), _limit("budget_per_client", budget_per_client)
         if total is not None or each is not None:
-            check_accountable(self._provider, list(named.values()))
+            check_accountable(self._provider, list(named.values()), config.model)
         self._clients = Clients(budget=total, budget_per_client=each, at_once=max_concurrent, queued=max_queued)
         self._problems = Problems(key_of(self._provider))
-        config = run_config or RunConfig()
         if self._provider is not None:
             config = replace(config, model_provider=self._provider)
         terms = Terms(config=config, max_turns=max_turns, context=context)
@@ -114,7 +118,8 @@ class AgentServer:
     ) -> dict[str, ServedTool]:
         tools: list[ServedTool] = [AgentTool(name, agent, terms) for name, agent in named.items()]
         if models is not False:
-            asking = replace(terms, context=None)
+            # Who asks for a model gets that one, and no other that all agents are to have.
+            asking = replace(terms, context=None, config=replace(terms.config, model=None))
             catalogue = Catalogue.of(self._provider, models)
             tools += model_tools(catalogue, asking, lambda error: self._problems.explain(error)[0])
         if not tools:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 from mcp.server.stdio import stdio_server
 
+from hanzo_agents._wire.sync.calls import call_off_loop
 from hanzo_agents.mcp.serving.signals import asked_to_stop
 
 if TYPE_CHECKING:
@@ -71,13 +72,29 @@ async def serve_stdio(server: Server[Any], wires: Wires | None = None) -> None:
 async def _serve_on(server: Server[Any], wires: Wires) -> None:
     lines, incoming = anyio.create_memory_object_stream[str]()
     with lines, incoming, os.fdopen(wires.outgoing, "wb", closefd=False) as out, asked_to_stop(lines.close):
-        outgoing = anyio.wrap_file(TextIOWrapper(out, encoding="utf-8", write_through=True))
+        outgoing: Any = _Out(TextIOWrapper(out, encoding="utf-8", write_through=True))
         threading.Thread(
             target=_read, args=(wires.incoming, lines, asyncio.get_running_loop()), name="mcp-stdin", daemon=True
         ).start()
         stdin: Any = incoming
         async with stdio_server(stdin, outgoing) as (read, write):
             await server.run(read, write, server.create_initialization_options())
+
+
+class _Out:
+    """A file, written by daemon threads.
+
+    When a tool calls `sys.exit`, the interpreter would wait for threads of anyio for ever, and the client too.
+    """
+
+    def __init__(self, file: TextIOWrapper) -> None:
+        self._file = file
+
+    async def write(self, text: str) -> None:
+        await call_off_loop(self._file.write, text)
+
+    async def flush(self) -> None:
+        await call_off_loop(self._file.flush)
 
 
 def _read(descriptor: int, lines: MemoryObjectSendStream[str], loop: asyncio.AbstractEventLoop) -> None:

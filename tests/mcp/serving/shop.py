@@ -1,6 +1,7 @@
 """Agents as a user's module has them, with a tool that prints; it is served by `hanzo-agents mcp serve`."""
 
 import os
+import sys
 
 from agents import Agent, function_tool
 
@@ -15,8 +16,15 @@ def stock(item: str) -> str:
     return f"7 {item}"
 
 
+@function_tool
+def leave() -> str:
+    """End the program."""
+    sys.exit(3)
+
+
 support = Agent(name="Support", tools=[stock], handoff_description="Answers questions about the shop.")
 quiet = Agent(name="Quiet")
+leaver = Agent(name="Leaver", tools=[leave])
 
 
 def everyone():

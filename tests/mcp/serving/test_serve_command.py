@@ -15,6 +15,8 @@ import httpx2
 import mcp
 import pytest
 from click.testing import CliRunner
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
 from served import KEY, PRICED, TOKENS, said
 
@@ -124,22 +126,11 @@ async def test_a_client_of_today_over_standard_streams(router, env):
     assert said(result) == "Seven pens."
 
 
-@pytest.mark.parametrize("transport", ["stdio", "http"])
-def test_a_client_of_the_first_generation(router, env, transport):
-    router.script(answers.tool_call("stock", {"item": "pens"}), "Seven pens.")
+def old_client(env, *arguments):
+    """What a client of the first generation sees of a server."""
     assert OLD.exists(), f"{OLD} is missing: run scripts/test once"
-    client = [str(OLD), str(HERE / "old_client.py"), transport]
-    if transport == "stdio":
-        where = [*COMMAND, f"{SHOP}:everyone"]
-        done = subprocess.run(
-            [*client, *where], env=env, capture_output=True, text=True, timeout=PATIENCE, check=True
-        )
-    else:
-        token = TOKENS["alice"]
-        with http({**env, "HANZO_MCP_TOKEN": token}, f"{SHOP}:everyone") as (_, url):
-            done = subprocess.run(
-                [*client, url, token], env=env, capture_output=True, text=True, timeout=PATIENCE, check=True
-            )
+    command = [str(OLD), str(HERE / "old_client.py"), *arguments]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=True)
     seen = json.loads(done.stdout)
     assert seen["tools"] == ["support", "quiet"]
     assert seen["good"] == ["Seven pens.", False, 2]
@@ -147,17 +138,44 @@ def test_a_client_of_the_first_generation(router, env, transport):
     assert seen["told"][:3] == ["Support begins", "turn 1", "calls stock"]
 
 
-def test_standard_output_carries_the_protocol_alone_until_the_client_leaves(router, env):
+def test_a_client_of_the_first_generation_over_standard_streams(router, env):
     router.script(answers.tool_call("stock", {"item": "pens"}), "Seven pens.")
-    with stdio(env, f"{SHOP}:support") as server:
+    old_client(env, "stdio", *COMMAND, f"{SHOP}:everyone")
+
+
+async def test_over_http_clients_of_both_generations_and_sigterm_in_the_middle_of_a_run(router, env):
+    router.script(answers.tool_call("stock", {"item": "pens"}), "Seven pens.", faults.hang_mid_body())
+    token = TOKENS["alice"]
+    with http({**env, "HANZO_MCP_TOKEN": token}, f"{SHOP}:everyone") as (process, url):
+        await asyncio.to_thread(old_client, env, "http", url, token)
+        async with (
+            create_mcp_http_client(headers={"authorization": f"Bearer {token}"}) as web,
+            mcp.Client(streamable_http_client(url, http_client=web), mode="legacy") as client,
+        ):
+            call = asyncio.create_task(client.call_tool("quiet", {"input": "?"}))
+            await router.until(lambda: router.paused == 1, PATIENCE)
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises((MCPError, httpx2.HTTPError)):
+                await call
+            await router.until(lambda: router.paused == 0, PATIENCE)
+            assert process.wait(PATIENCE) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_standard_output_carries_the_protocol_alone_until_sigterm_in_the_middle_of_a_run(router, env):
+    router.script(answers.tool_call("stock", {"item": "pens"}), "Seven pens.", faults.hang_mid_body())
+    with stdio(env, f"{SHOP}:everyone") as server:
         server.greet()
         server.call("support", input="How many pens?")
         assert server.answer()["result"]["content"][0]["text"] == "Seven pens."
-        server.process.stdin.close()
-        assert server.process.stdout.read() == ""
+        server.call("quiet", input="?")
+        router.wait_for(lambda: router.paused == 1, PATIENCE)
+        server.process.send_signal(signal.SIGTERM)
+        assert {json.loads(line)["jsonrpc"] for line in server.process.stdout} <= {"2.0"}
         assert server.ends() == 0
     for noise in ("noise at import", "noise of a program", "noise of a tool"):
         assert noise in server.errors
+    router.wait_for(lambda: router.open_connections == 0, PATIENCE)
 
 
 def test_a_client_that_dies_in_the_middle_of_a_run_stops_it(router, env):
@@ -172,29 +190,12 @@ def test_a_client_that_dies_in_the_middle_of_a_run_stops_it(router, env):
         assert server.ends() == 0
 
 
-def test_sigterm_ends_it_cleanly_in_the_middle_of_a_run(router, env):
-    router.script(faults.hang_mid_body())
-    with stdio(env, f"{SHOP}:quiet") as server:
+def test_a_tool_that_ends_the_program_ends_it_and_leaves_no_client_waiting(router, env):
+    router.script(answers.tool_call("leave", {}))
+    with stdio(env, f"{SHOP}:leaver") as server:
         server.greet()
-        server.call("quiet", input="?")
-        router.wait_for(lambda: router.paused == 1, PATIENCE)
-        server.process.send_signal(signal.SIGTERM)
-        assert server.ends() == 0
-    router.wait_for(lambda: router.open_connections == 0, PATIENCE)
-
-
-async def test_sigterm_ends_a_server_over_http_cleanly_with_a_client_in_the_middle(router, env):
-    router.script(faults.hang_mid_body())
-    with http(env, f"{SHOP}:quiet") as (process, url):
-        async with mcp.Client(url, mode="legacy") as client:
-            call = asyncio.create_task(client.call_tool("quiet", {"input": "?"}))
-            await router.until(lambda: router.paused == 1, PATIENCE)
-            process.send_signal(signal.SIGTERM)
-            with pytest.raises((MCPError, httpx2.HTTPError)):
-                await call
-            await router.until(lambda: router.paused == 0, PATIENCE)
-            assert process.wait(PATIENCE) == 0
-        assert "Traceback" not in process.stderr.read()
+        server.call("leaver", input="Go")
+        assert server.process.wait(PATIENCE) == 3
 
 
 @pytest.mark.node
@@ -206,6 +207,7 @@ def test_the_embedded_node_keeps_off_standard_output_too(env):
         assert result["structuredContent"]["answer"]
         assert result["_meta"]["hanzo-agents/usage"]["remaining"] == "0.5"  # the node says that it is free
         server.process.stdin.close()
+        assert server.process.stdout.read() == ""
         assert server.ends() == 0
 
 

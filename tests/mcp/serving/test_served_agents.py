@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 import mcp
 import pytest
-from agents import Agent, AgentOutputSchema, GuardrailFunctionOutput, function_tool, input_guardrail
+from agents import (
+    Agent,
+    AgentOutputSchema,
+    GuardrailFunctionOutput,
+    RunConfig,
+    function_tool,
+    handoff,
+    input_guardrail,
+)
 from agents.testing import ModelStep, ScriptedModel, assistant_message
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
@@ -352,11 +360,27 @@ def test_wrong_settings_are_named(provider, settings, says):
 
 def test_a_budget_that_could_not_hold_is_refused(provider):
     stranger = Agent(name="stranger", model=ScriptedModel([]))
-    for agent in (stranger, Agent(name="first", model=PRICED, handoffs=[stranger])):
+    namesake = Agent(name="stranger", model=PRICED)
+    for agent in (
+        stranger,
+        Agent(name="first", model=PRICED, handoffs=[stranger, namesake]),
+        Agent(name="first", model=PRICED, handoffs=[handoff(stranger)]),
+        Agent(name="first", model=PRICED, tools=[stranger.as_tool("ask_stranger", "Asks.")]),
+    ):
         with pytest.raises(ConfigError, match="the model of the agent 'stranger' is a ScriptedModel"):
             AgentServer(agent, provider=provider, budget=1)
+    with pytest.raises(ConfigError, match="the model of run_config is a ScriptedModel"):
+        AgentServer(namesake, provider=provider, budget=1, run_config=RunConfig(model=ScriptedModel([])))
     ours = Agent(name="ours", model=wrap(ScriptedModel([]), Budget(per_call=1, store=MemoryStore())))
     assert AgentServer(ours, budget=1).tools
+
+
+async def test_who_asks_for_a_model_gets_that_one(router, provider):
+    router.script("hi")
+    server = AgentServer(models=[PRICED], run_config=RunConfig(model="gpt-4o", model_provider=provider))
+    async with mcp.Client(server.mcp) as client:
+        assert not (await client.call_tool("ask", {"prompt": "Hello?", "model": PRICED})).is_error
+    assert [request.json["model"] for request in asked(router)] == [PRICED]
 
 
 def test_without_a_router_it_says_which_variable_to_set():

@@ -47,6 +47,10 @@ class ModelVoice:
         messages = (item for item in value.output if item.type == "message")
         return "".join(part.text for item in messages for part in item.content if part.type == "output_text")
 
+    def acts(self, value: Any) -> bool:
+        """Whether a response calls a tool."""
+        return any(item.type.endswith("_call") for item in value.output)
+
     async def gathered(self, call: Call, reply: Reply, hear: Callable[[str], None]) -> Any:
         """Read a stream to its end."""
         final: Any = None

@@ -47,6 +47,10 @@ class Voice(Protocol):
         """What an answer says; empty when it says nothing."""
         ...
 
+    def acts(self, value: Any) -> bool:
+        """Whether an answer calls a tool, also beside what it says."""
+        ...
+
     async def gathered(self, call: Call, reply: Reply, hear: Callable[[str], None]) -> Any:
         """Read a reply to its end, each piece of its text shown to `hear`, and close it.
 

@@ -16,6 +16,7 @@ import anyio
 import mcp_types
 from mcp.shared.message import SessionMessage
 
+from hanzo_agents._wire.redact import legible
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,8 +59,7 @@ class Program:
     @property
     def last_words(self) -> str:
         """The end of what it wrote to its standard error, in one line."""
-        text = self._said.decode("utf-8", "replace")
-        return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return legible(self._said.decode("utf-8", "replace"))
 
     @asynccontextmanager
     async def streams(self) -> AsyncGenerator[TransportStreams]:

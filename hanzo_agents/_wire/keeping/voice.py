@@ -60,6 +60,12 @@ class WireVoice:
         said = choices[0].message.content if choices else getattr(value, "output_text", None)
         return said or ""
 
+    def acts(self, value: Any) -> bool:
+        """Whether an answer calls a tool."""
+        if choices := getattr(value, "choices", None):
+            return bool(choices[0].message.tool_calls or choices[0].message.function_call)
+        return any(item.type.endswith("_call") for item in getattr(value, "output", None) or ())
+
     async def gathered(self, call: Call, reply: Reply, hear: Callable[[str], None]) -> Any:
         """Read a stream to its end."""
         exchange: Exchange = call.payload

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hanzo_agents.errors import InvalidResponse
 from hanzo_agents.policies.ensemble.legs import ask_all, audience
+from hanzo_agents.policies.ensemble.panel import failure_of
 from hanzo_agents.policies.ensemble.prompts import AGAIN, JUDGE, LETTERS, question_for_judge, shuffled
 from hanzo_agents.policies.ensemble.verdict import Verdict, verdict_in
 
@@ -50,7 +51,9 @@ class Contest:
         """
         panel = self.panel
         legs = [panel.leg(target, part="answers") for target in self.contestants]
-        answered = await panel.round(legs, rounds=3)
+        answered = [leg for leg in await panel.round(legs, rounds=3) if self._takes(leg)]
+        if len(answered) < panel.quorum:
+            raise failure_of(legs)
         agreeing = panel.agrees(answered, of=len(legs))
         if agreeing is not None:
             winner, verdict = agreeing[0], Verdict(agreeing[0].name, reason="most answers agree")
@@ -68,6 +71,18 @@ class Contest:
         assert reply is not None
         audience.get().hears(verdict)
         return panel.summed(await voice.told(panel.call, reply), winner.name)
+
+    def _takes(self, leg: Leg) -> bool:
+        """An answer is given as it is: one that calls a tool which nobody offered would end the caller's run."""
+        voice = self.panel.call.voice
+        assert voice is not None
+        assert leg.reply is not None
+        if not voice.acts(leg.reply.value):
+            return True
+        leg.error = InvalidResponse(f"{leg.name} called a tool that it was not offered", code="unknown_tool")
+        leg.reply = None
+        self.panel.note("goes on without", str(leg.error), target=leg.name)
+        return False
 
     async def _judged(self, answered: Sequence[Leg]) -> tuple[Leg, Verdict]:
         panel = self.panel

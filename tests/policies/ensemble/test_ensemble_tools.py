@@ -8,7 +8,7 @@ from agents import Agent, ModelSettings, RunConfig, Runner, function_tool
 from agents.testing import ModelStep, ScriptedModel, assistant_message
 from panels import Router, last, said_to
 from pydantic import BaseModel
-from upstream import call_chunks, call_item, completion, response, response_events, sse
+from upstream import call_chunks, call_item, completion, message_item, response, response_events, sse
 
 from hanzo_agents import Blend, HanzoModelProvider, Judge, Retry, Target, track, wrap
 from hanzo_agents.policies.ensemble.legs import audience
@@ -246,3 +246,19 @@ async def test_and_another_is_not_sent_it():
     client = router.client(policies=[Blend(["a", "b"], synthesizer="s")])
     await client.responses.create(model="m", input=REASONED)
     assert "encrypted_content" not in said_to(router.bodies[0])
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_calls_a_tool_nobody_offered_wins_nothing(stream, api):
+    def invents(body):
+        if "input" in body:
+            return response(message_item("I know."), call_item("call_1", "search", "{}"))
+        return completion("I know.", calls=[("call_1", "search", "{}")])
+
+    router = Router({"a": invents, "b": "It is 38.", "m": "A"})
+    provider = router.provider(policies=[Judge(["a", "b"], judge="m")], api=api)
+    with track() as journals:
+        said = await run(RunConfig(model_provider=provider), stream=stream, agent=Agent(name="A", model="m"))
+    assert said == "It is 38."
+    assert "a called a tool that it was not offered" in [decision.reason for decision in journals[0].decisions]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WireServer"]
 
+_ACCEPTING = 5
+"""Turns of the loop in which a connection that was just accepted is handed over."""
 _LIMIT = 1 << 20
 _T = TypeVar("_T")
 
@@ -192,14 +194,19 @@ class WireServer:
         ready.set()
         await self._finished.wait()
         server.close()
+        for _ in range(_ACCEPTING):
+            await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the sockets are closed by the loop
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Here too: who is cancelled before it began has no `finally`.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._count(opened=1)

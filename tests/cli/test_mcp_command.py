@@ -48,7 +48,7 @@ def test_tools_are_listed_as_a_person_reads_them(run, server, offers):
 
 def test_tools_as_json(run, server):
     (tool, *_) = json.loads(run("mcp", "tools", "--json", *server).stdout)
-    assert (tool["name"], tool["server"], tool["read_only"]) == ("read", "python3", True)
+    assert (tool["name"], tool["server"], tool["read_only"]) == ("read", Path(sys.executable).name, True)
     assert tool["schema"]["properties"] == {"n": {"type": "integer"}}
     assert len(tool["digest"]) == 64
 

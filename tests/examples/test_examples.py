@@ -65,7 +65,7 @@ ESSENTIAL = {
         r'hanzo_requests_total\{operation="chat",outcome="ok",target="gpt-of-tomorrow"\} 1\.0\n'
         r'(.|\n)*hanzo_tokens_total\{basis="reported",kind="output",model="smollm2-135m-instruct",.*\} [1-9]'
     ),
-    "rate_limit.py": r"(?m)^Hanoi: not now, but in \d+ s$(.|\n)*\n4 of 4 requests in the last minute, this process\n\Z",
+    "rate_limit.py": r"(?m)^Hanoi: not now, but in \d+ s$(.|\n)*\n4 of 4 requests in the last minute, this object\n\Z",
     "semantic_cache.py": (
         r"\AWhat is the capital of France\? -> (.|\n)*\n   asked\nHi! .* -> .*\n   hit: a question like it was answered \d+ s ago"
         r"(.|\n)*\n   tells apart: names differ\n1 hit, 2 misses, 1 told apart, state: serving\n\Z"

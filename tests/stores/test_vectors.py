@@ -13,6 +13,7 @@ from hanzo_agents import MemoryStore, SQLiteStore
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK
 from hanzo_agents.stores.entries import Bounds
 from hanzo_agents.stores.sqlite_file import _schema
+from hanzo_agents.stores.vectors import Near
 from hanzo_agents.stores.vectors.matrix import packed
 from hanzo_agents.stores.vectors.sqlite import SCHEMA as VECTORS
 from hanzo_agents.testing.clock import FakeClock
@@ -150,6 +151,15 @@ async def test_other_processes_see_the_same(kind, tmp_path, request):
 def test_no_vector_can_be_made_of_nothing():
     for numbers in ([], [0.0, 0.0], [math.nan, 1.0], [math.inf], [[1.0], [2.0]]):
         assert packed(numbers) is None
+
+
+def test_the_largest_and_the_smallest_numbers_have_a_direction():
+    for size in (1e308, 1e-300):
+        assert packed([size, size]) == packed([1.0, 1.0])
+
+
+def test_nobody_shows_what_was_found():
+    assert "secret" not in repr(Near(1, 1.0, b"secret", b"secret"))
 
 
 async def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path):

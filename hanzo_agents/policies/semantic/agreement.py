@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from hanzo_agents.policies.semantic.gate.reading import content_of, polarity_of, quantities_of
+import re
+
+from hanzo_agents.policies.semantic.gate.reading import (
+    MOST_CHARACTERS,
+    content_of,
+    polarity_of,
+    quantities_of,
+    read,
+)
 
 __all__ = ["agree"]
 
@@ -24,8 +32,23 @@ def agree(one: str, other: str) -> bool:
         return False
     if not first:
         return not second
+    if _denies(one, other) or _denies(other, one):
+        return False
     common = len(first & second) / len(first)
     if len(first) <= SHORT:
         return common == 1
     shorter, longer = sorted((quantities_of(one), quantities_of(other)), key=len)
-    return common >= ENOUGH and (not shorter or bool(shorter & longer))
+    return common >= ENOUGH and (not shorter or len(shorter & longer) > len(shorter) / 2)
+
+
+def _denies(one: str, other: str) -> bool:
+    """Whether the first sentence here denies what is said there, or has changed its from and to."""
+    here, there = read(_first_sentence(one)), read(_first_sentence(other))
+    common = {*here.words} & {*there.words}
+    ours = [(mark, word) for mark, word in here.behind - there.behind if word in common]
+    theirs = {mark for mark, word in there.behind - here.behind if word in common}
+    return any(mark == "not" or mark in theirs for mark, _ in ours)
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[^\W\d_])[.!?](?:\s|$)|\n", text[:MOST_CHARACTERS].strip(), maxsplit=1)[0]

@@ -45,7 +45,8 @@ class KeptAnswers:
     async def find(self, asked: Asked, /) -> list[Found]:
         """Answers to similar questions of the partition, best first."""
         vector = await self._embedder.vector(spelled(asked.text), asked)
-        space = hashlib.sha256(asked.partition + self._embedder.identity.encode()).digest()
+        made = f"{len(vector)} {self._embedder.identity}"  # vectors of another length are of another model
+        space = hashlib.sha256(asked.partition + made.encode()).digest()
         asked.note = (space, vector)
         least = self._embedder.threshold if asked.threshold is None else asked.threshold
         clock = asked.call.clock

@@ -75,12 +75,12 @@ class Lookup:
         try:
             async with asked.call.clock.timeout_at(asked.call.clock.now() + self._rules.patience):
                 candidates = await self._rules.answers.find(asked)
+            found = self._passing(candidates)
         except Exception as error:  # noqa: BLE001 - a cache that fails is no cache
             reach.away(error, asked.call.clock)
             asked.call.note(NAME, "goes on without", f"it is away: {type(error).__name__}")
             return await asked.send(asked.call)
         reach.back()
-        found = self._passing(candidates)
         if found is None:
             reach.count("misses")
             reply = await asked.send(asked.call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Near:
 
     id: int
     similarity: float
-    vector: bytes
-    content: bytes
+    vector: bytes = field(repr=False)
+    content: bytes = field(repr=False)
 
 
 class Vectors(Protocol):

@@ -34,8 +34,11 @@ def packed(numbers: Iterable[float]) -> bytes | None:
     vector = np.asarray(numbers if hasattr(numbers, "__len__") else list(numbers), dtype=np.float64)
     if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
         return None
-    length = float(np.linalg.norm(vector))
-    return None if not length else (vector / length).astype("<f4").tobytes()
+    largest = float(np.abs(vector).max())
+    if not largest:
+        return None
+    vector = vector / largest  # its squares would be too large, or too small, to be added up
+    return (vector / float(np.linalg.norm(vector))).astype("<f4").tobytes()
 
 
 def _unpacked(vector: bytes) -> NDArray[float32] | None:

@@ -516,6 +516,24 @@ async def test_functions_may_be_async():
     assert (await ask(client, AGAIN)).from_cache
 
 
+async def test_an_embedding_of_another_length_does_not_end_the_caching():
+    """As when the model behind a name is replaced: what was kept before is not found, what comes after is."""
+    lengths = [2, 3, 3]
+    _, cache, client = scene(embed=lambda text: [1.0] * lengths.pop(0))
+    await ask(client, CAPITAL)
+    assert not (await ask(client, AGAIN)).from_cache
+    assert (await ask(client, CAPITAL)).from_cache
+    assert cache.stats().kept == 2
+
+
+async def test_a_gate_that_fails_lets_nothing_pass_and_fails_no_call(caplog):
+    _, cache, client = scene(gate=lambda one, other: 1 / 0)
+    await ask(client, CAPITAL)
+    assert await said(client, AGAIN) == f"about {AGAIN}"
+    assert cache.stats().failed == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
 async def test_another_embedding_model_finds_nothing_of_the_first():
     store = MemoryStore()
     router, _, client = scene(embed="one", store=store, threshold=0.1)

@@ -122,6 +122,7 @@ async def test_ones_own_comparison(caplog):
             "To undo your last commit, use git reset --soft HEAD~1.",
         ),
         ("", ""),
+        ("It is not safe to eat.", "Raw, it is not safe to eat. It is safe when it is cooked."),
     ],
 )
 def test_answers_that_say_the_same(one, other):
@@ -137,6 +138,16 @@ def test_answers_that_say_the_same(one, other):
         ("Yes, you can.", "No, you cannot."),
         ("It costs 20 dollars a month for each user.", "It costs 50 dollars a month for each user."),
         ("Canberra", ""),
+        ("It is safe to eat.", "It is not safe to eat."),
+        (
+            "You can take both drugs together with food at night.",
+            "You cannot take both drugs together with food at night.",
+        ),
+        (
+            "The city of Springfield has 5 million people living there as of 2020.",
+            "The city of Springfield has 7 million people living there as of 2020.",
+        ),
+        ("Fly from Paris to London.", "Fly from London to Paris."),
     ],
 )
 def test_answers_that_do_not(one, other):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hanzo_agents.policies.semantic.gate.links import linked_otherwise
 from hanzo_agents.policies.semantic.gate.order import turned
 from hanzo_agents.policies.semantic.gate.reading import MOST_CHARACTERS, read
 
@@ -51,13 +52,27 @@ def _sense_apart(one: Reading, other: Reading) -> str | None:
     by_the_way = frozenset({"can"}) if how else frozenset[str]()
     if one.negations != other.negations:
         return "one is negated"
-    if (one.kind != other.kind and not _alike(one.kind, other.kind)) or one.yes_no != other.yes_no:
+    besides = (one.yes_no, one.also, one.helped) != (other.yes_no, other.also, other.helped)
+    if besides or (one.kind != other.kind and not _alike(one.kind, other.kind)):
         return "something else is asked for"
     if one.modals - by_the_way != other.modals - by_the_way:
         return "must, may or will differ"
-    if not (one.persons ^ other.persons) <= ({"i", "you"} if how else set[str]()):
+    return _persons_apart(one, other, how=how) or _times_apart(one, other)
+
+
+def _persons_apart(one: Reading, other: Reading, *, how: bool) -> str | None:
+    """Whose affairs differ; how I do it is how you do it, unless it is about both."""
+    both = any({"i", "you"} <= reading.persons for reading in (one, other))
+    if not (one.persons ^ other.persons) <= ({"i", "you"} if how and not both else set[str]()):
         return "persons differ"
-    return "times differ" if {one.time, other.time} in ({"was", "is"}, {"did", "does"}) else None
+    return "persons have changed places" if one.persons == other.persons and one.cast != other.cast else None
+
+
+def _times_apart(one: Reading, other: Reading) -> str | None:
+    if {one.time, other.time} in ({"was", "is"}, {"did", "does"}, {"been", "is"}):
+        return "times differ"
+    turned_round = {(word, "ed" if form == "ing" else "ing") for word, form in one.forms - other.forms}
+    return "times differ" if turned_round & (other.forms - one.forms) else None
 
 
 def _alike(one: str, other: str) -> bool:
@@ -67,4 +82,7 @@ def _alike(one: str, other: str) -> bool:
 
 def _order_apart(one: Reading, other: Reading) -> str | None:
     swapped = turned(one, other) or turned(other, one)
-    return None if swapped is None else f"words have changed places: {swapped}"
+    if swapped is not None:
+        return f"words have changed places: {swapped}"
+    linked = linked_otherwise(one, other)
+    return None if linked is None else f"words are linked otherwise: {linked}"

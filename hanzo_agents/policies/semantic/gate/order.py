@@ -12,6 +12,7 @@ __all__ = ["turned"]
 _BELONGING = frozenset({"of", "in", "on", "at", "for", "with"})
 _PASSED_OVER = frozenset({"about", "a", "an", "the", "is", "are"})
 _LISTING = frozenset({"and", "or", "versus"})
+_WHILE = frozenset({"when", "where", "as"})
 _OPENING = frozenset({",", ":", "?", ";"})
 
 
@@ -65,6 +66,8 @@ def _belongs(one: Reading, other: Reading, word: str, later: str) -> bool:
 
 def _rotated(one: Reading, other: Reading) -> bool:
     """Whether the beginning here, up to a stop, is the end there: "At sea level, what ..."."""
+    if _WHILE.intersection(one.marks[0]).intersection(other.marks[0]):
+        return False  # when one, then the other: not when the other, then the one
     for cut in range(1, len(one.words)):
         if one.words[cut:] + one.words[:cut] == other.words:
             expletive = "it" in one.marks[0] and "to" in one.marks[cut - 1] + one.marks[cut]

@@ -5,17 +5,27 @@ from __future__ import annotations
 __all__ = ["KINDS", "REWRITES"]
 
 _ASK = r"(?:what is|what's|whats|what are|what would be)"
-_ME = r"(?:i|we|you|one|someone|somebody|people|a person)"
+_ME = r"(?:i|we|you(?!.*\b(?:my|me|mine|our|us)\b)|one|someone|somebody|people|a person)"
 _YOU = r"(?:can|could|would|will) (?:you|someone|anyone|anybody)"
+
+_FRILL = (
+    r"(?:um+|er+|uh+|hm+|so|well|ok|okay|(?:hi|hello|hey)(?: there| everyone| all)?|dear|but|and|please"
+    r"|thanks|good (?:morning|afternoon|evening)|morning|sorry|thank you|excuse me|quick (?:one|question)"
+    r"|silly question|stupid question|question|just wondering|i was wondering|i wonder|just curious"
+    r"|out of curiosity|everyone)"
+)
+_START = (
+    r"(?:what|which|who|whom|whose|how|when|where|why|whats|is|are|am|was|were|do|does|did|has|have|had|can|could"
+    r"|will|would|may|might|must|should|shall|if|whether|i|we|my|you|tell|explain|show|describe|define|give|list"
+    r"|write|translate|summari[sz]e|name|convert|calculate|help)"
+)
+"""What a question begins with: what is said before one of these, without a stop, is no part of it."""
 
 REWRITES = (
     # What is said before a question, and after it.
-    (r"^(?:(?:um+|er+|uh+|hm+|so|well|ok|okay|(?:hi|hello|hey)(?: there| everyone| all)?|dear|but|and|please"
-     r"|thanks|good (?:morning|afternoon|evening)|morning|sorry|thank you|excuse me|quick (?:one"
-     r"|question)|silly question"
-     r"|stupid question|question|just wondering|i was wondering|i wonder|just curious|out of curiosity|everyone)"
-     r"\b[\s,:;.!-]*)+", ""),
-    (r"[\s,.!]*(?:\b(?:please|thanks|thank you|thx|cheers|many thanks|thanks in advance)[\s.!]*)+$", ""),
+    (rf"^(?:(?:{_FRILL})\b(?:\s*[,:;.!]+\s*|\s+-+\s+|\s+(?=(?:{_FRILL}|{_START})\b)|\s*$))+", ""),
+    (r"(?<![\s,.!])[\s,.!]*"
+     r"(?:\b(?:please|thanks|thank you|thx|cheers|many thanks|thanks in advance)[\s.!]*)+$", ""),
     (r"\b(?:um+|er|uh+|hmm+|please|kindly)\b", ""),
     (rf"\b(?:{_YOU} )?(?:help me )?(?:tell|explain to|inform|remind) (?:me|us)\b(?: (?:about|if|whether)\b)?", ""),
     (rf"\b{_YOU} (?=(?:explain|describe|define|give|show|list|write|translate|summari[sz]e|name|provide|convert"
@@ -48,6 +58,7 @@ REWRITES = (
 """Ways to ask that are one way, in the order in which they are replaced; none changes what is asked."""
 
 KINDS = (
+    ("fare", r"how (?:am|are|was|were|did|have|should|will) (?:i|you|we)\b"),
     ("many", r"how many\b"), ("much", r"how much\b"), ("how", r"how do i\b"),
     ("measure", r"how (?:tall|long|far|fast|deep|wide|old|high|big|heavy|large|often|soon|hot|cold|strong)\b"),
     ("how", r"how\b"), ("why", r"why\b"), ("when", r"when\b"), ("where", r"where\b"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 from hanzo_agents.policies.semantic.gate import vocabulary as v
 from hanzo_agents.policies.semantic.gate.endings import stem, told_in_the_past
+from hanzo_agents.policies.semantic.gate.links import rivals_of
 from hanzo_agents.policies.semantic.gate.phrases import KINDS
 from hanzo_agents.policies.semantic.gate.tokens import SIGNS, STOPS, Shape, bared, tokens_of
 
@@ -29,9 +31,15 @@ class Reading:
         negations: how many there are.
         modals: what it says of must, may and will.
         persons: whose affairs it is about.
+        cast: those persons in the order in which they come.
+        also: what is asked for besides: "when and where".
+        forms: verbs that something is doing ("ing") or that are done ("ed").
+        rivals: what it says in one of several ways that exclude each other.
         time: "was" or "is" as an auxiliary verb tells it; without any, "did" or "does" as the verb's form does.
         behind: each word that gives a direction, or denies, with what stands behind it.
         marks: before each word of content, the empty words and stops that stand between it and the one before.
+        tail: the empty words and stops behind the last of them.
+        helped: whether a "do" stands in a question for who, which or what: who I call, not who calls me.
         literal: what must be the same to the letter.
     """
 
@@ -42,9 +50,15 @@ class Reading:
     negations: int
     modals: frozenset[str]
     persons: frozenset[str]
+    cast: tuple[str, ...]
+    also: frozenset[str]
+    forms: frozenset[tuple[str, str]]
+    rivals: frozenset[tuple[str, str]]
     time: str
     behind: frozenset[tuple[str, str]]
     marks: tuple[tuple[str, ...], ...]
+    tail: tuple[str, ...]
+    helped: bool
     literal: tuple[str, ...]
 
 
@@ -74,6 +88,7 @@ def polarity_of(text: str) -> str:
 @lru_cache(maxsize=1024)
 def read(text: str) -> Reading:
     """Read a text."""
+    rivals = rivals_of(text)
     text = bared(text)
     tokens = tokens_of(text)
     plain = [token for token, _ in tokens]
@@ -84,10 +99,12 @@ def read(text: str) -> Reading:
     marks: list[tuple[str, ...]] = []
     behind: list[tuple[str, str]] = []
     between: list[str] = []
+    spoken = False
     for token, shape in tokens:
-        if token in STOPS or _is_empty(token, shape, between):
+        if token in STOPS or (_is_empty(token, shape, between) and not (spoken and token not in _LINKING)):
             between.append(token)
             continue
+        spoken = spoken or token in v.SPOKEN
         word = _canonical(token, shape, verbatim=verbatim)
         if shape.name:
             names.add(word)
@@ -100,16 +117,27 @@ def read(text: str) -> Reading:
         any(token in _ASKING and (not n or plain[n - 1] in STOPS) for n, token in enumerate(plain)),
         sum(token in v.NEGATORS for token in plain),
         frozenset(modal for modal, says in _MODALS if says.search(flat)),
-        frozenset(v.PERSONS[token] for token in plain if token in v.PERSONS), _time(plain), frozenset(behind),
-        tuple(marks), _literal(text),
+        frozenset(cast := [v.PERSONS[token] for token in plain if token in v.PERSONS]),
+        tuple(one for one, _ in groupby(cast)), frozenset(_ALSO.findall(flat)), frozenset(_forms(plain)), rivals,
+        _time(plain), frozenset(behind), tuple(marks), tuple(between),
+        not (_WHO.isdisjoint(plain) or _DO.isdisjoint(plain)), (*_literal(text), *_grouped(plain)),
     )  # fmt: skip
 
 
+_LINKING = frozenset({"to", "into", "in", "of", "for", "from", "with", "as"})
+_ALSO = re.compile(
+    r"\b(?:(?:who|what|when|where|why|how|which) (?:and|or)|(?:and|or) (?:who|when|where|why|how))\b"
+)
+_WHO = frozenset({"who", "whom", "which", "what", "many"})
+_DO = frozenset({"do", "does", "did"})
 _TURNING = v.MARKERS | v.NEGATORS
 _KINDS = [(kind, re.compile(rf"\b(?:{pattern})")) for kind, pattern in KINDS]
 _MODALS = [(modal, re.compile(rf"\b(?:{pattern})\b")) for modal, pattern in v.MODALS.items()]
 _ASKING = v.PAST | v.PRESENT | {"can", "could", "may", "might", "must", "should", "will", "would", "shall"}
-_ODD = re.compile(r"[^\w\s.,;:?!'’\"“”()*+/$€£¥₹%°×÷−-]|!=|\*\*|//|--|\+\+|&&")
+_ODD = re.compile(
+    r"[^\w\s.,;:?!'’\"“”()*+/$€£¥₹%°×÷−-]|!=|\*\*|//|--|\+\+|&&"
+    r"|(?<=\d)!|(?<![\w.])\.\.(?!\.)|(?<!\S)(?:[-+]{1,2}|\.)[A-Za-z]\w*"  # 5!, cd .., ls -l, .NET
+)
 _QUOTED = re.compile(r'"([^"]*)"|“([^”]*)”|(?<!\w)[\'‘]([^\'’]+)[\'’](?!\w)|`+([^`]+)`+')
 
 
@@ -135,10 +163,31 @@ def _canonical(token: str, shape: Shape, *, verbatim: bool) -> str:
 
 def _time(plain: list[str]) -> str:
     """Which time an auxiliary verb tells, or, where there is none, the form of the verb."""
+    perfect = not {"has", "have"}.isdisjoint(plain) and any(form == "ed" for _, form in _forms(plain))
+    if perfect or "been" in plain:
+        return "been"
     told = {"was" if token in v.PAST else "is" for token in plain if token in v.PAST | v.PRESENT}
     if len(told) == 1:
         return told.pop()
     return "" if told else ("did" if any(map(told_in_the_past, plain)) else "does")
+
+
+def _forms(plain: list[str]) -> list[tuple[str, str]]:
+    """Verbs by their stems: closing is not closed."""
+    found: list[tuple[str, str]] = []
+    for token in plain:
+        if token.endswith("ing") and stem(token) != token:
+            found.append((stem(token), "ing"))
+        elif told_in_the_past(token) or (token in v.IRREGULAR and token.endswith("n")):
+            found.append((stem(token), "ed"))
+    return found
+
+
+def _grouped(plain: list[str]) -> tuple[str, ...]:
+    """A sum with brackets, as it stands."""
+    if "(" not in plain or SIGNS.isdisjoint(plain):
+        return ()
+    return tuple(token for token in plain if token in SIGNS or token in {"(", ")"} or token.startswith("#"))
 
 
 def _literal(text: str) -> tuple[str, ...]:

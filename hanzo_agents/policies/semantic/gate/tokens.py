@@ -24,7 +24,7 @@ _BITS = re.compile(r"([kKMGT])i?b(?=$|ps|/s)")
 _ROMAN = re.compile(r"(?=[IVX]{2,}$)X{0,3}(IX|IV|V?I{0,3})$")
 STOPS = frozenset(',;:?!.()"“”')
 SIGNS = frozenset("+-*/^=<>")
-_POWER = re.compile(r"[²³¹⁰⁴-⁹]")
+_POWER = re.compile(r"[²³¹⁰⁴-⁹⁺⁻]")
 _LETTERS = {"I": 1, "V": 5, "X": 10}
 
 
@@ -59,7 +59,7 @@ def tokens_of(text: str) -> list[Token]:
     first = True
     for match in _TOKEN.finditer(text):
         raw = match.group()
-        if raw in STOPS:
+        if raw in STOPS or raw == "-":
             found.append((raw, PLAIN))
             first = first or raw in ".?!:"
             continue
@@ -100,7 +100,7 @@ def _word(raw: str, *, first: bool, shouted: bool, behind_number: bool) -> list[
         return [(part, Shape(name and part not in _DAYS)) for part in parts if part]
     for ending in ("'re", "'ve", "'ll", "'d", "'m", "'s"):
         word = word.removesuffix(ending)
-    capitals = raw.isupper() and len(raw) > 1 and not shouted
+    capitals = not shouted and ((raw.isupper() and len(raw) > 1) or (raw in {"A", "May"} and not first))
     return [(word.removesuffix("'"), Shape(name and word not in _DAYS, capitals, behind_number))]
 
 
@@ -176,7 +176,7 @@ def _signed(tokens: list[Token]) -> list[Token]:
         if before.startswith("#") and word in v.OPERATORS and (after.startswith("#") or after == "by"):
             found.append((v.OPERATORS[word], shape))
         elif (word == "by" and before in {"*", "/"}) or (
-            word in SIGNS and not (_is_operand(before) and _is_operand(after))
+            word == "-" and not (_is_operand(before) and _is_operand(after)) and after != "("
         ):
             continue
         else:
@@ -185,7 +185,7 @@ def _signed(tokens: list[Token]) -> list[Token]:
 
 
 def _is_operand(word: str) -> bool:
-    return word.startswith("#") or len(word) == 1
+    return word.startswith("#") or word == ")" or (len(word) == 1 and word not in STOPS)
 
 
 def _joined(tokens: list[Token]) -> list[Token]:

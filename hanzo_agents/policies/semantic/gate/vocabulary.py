@@ -7,7 +7,8 @@ from __future__ import annotations
 
 __all__ = [
     "COMPOUNDS", "CONTRACTIONS", "EMPTY", "IRREGULAR", "LONG_FORMS", "MARKERS", "MEASURES", "MODALS", "NEGATORS",
-    "NUMBERS", "OPERATORS", "ORDINALS", "PAST", "PERSONS", "PRESENT", "SCALES", "SYNONYMS", "UNITS", "VERBATIM",
+    "NUMBERS", "OPERATORS", "ORDINALS", "PAST", "PERSONS", "PRESENT", "SCALES", "SPOKEN", "SYNONYMS", "UNITS",
+    "VERBATIM",
 ]  # fmt: skip
 
 NUMBERS = {
@@ -127,6 +128,11 @@ VERBATIM = frozenset(
     "code function regex query sql json".split()
 )
 """Where one of these stands, the words themselves are asked about: no other form of them is the same."""
+
+SPOKEN = VERBATIM & frozenset(
+    "translate say said spell spelling spelled pronounce pronunciation rhyme rhymes conjugate".split()
+)
+"""What comes behind one of these is said as it is, the little words too."""
 
 SYNONYMS = {
     word: group.split()[0]

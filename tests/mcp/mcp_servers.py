@@ -38,6 +38,12 @@ def alive(pid):
         return False
 
 
+def dead(client, pid):
+    """Whether a client's program has ended, and the client knows."""
+    links = [connection._link for connection in client._toolbox._connections.values()]
+    return not alive(pid) and all(link is None or link.over.done() for link in links)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from agents import Agent, RunConfig, Runner
-from mcp_servers import STRANGE, alive, free_port, listening, until
+from mcp_servers import STRANGE, dead, free_port, listening, until
 
 from hanzo_agents import Breaker, ConfigError, HanzoModelProvider, RateLimit, ToolError
 from hanzo_agents.mcp import AsyncMCPClient, HTTPServer, MCPClient, ToolRules
@@ -48,7 +48,7 @@ def test_no_retries_are_none(tiny):
 def test_a_server_that_died_between_two_calls_is_started_again_whatever_the_tool(tiny):
     with MCPClient(tiny.command) as client:
         client.call_tool("leave_after")
-        until(lambda: not alive(tiny.lines("starts")[0]))
+        until(lambda: dead(client, tiny.lines("starts")[0]))
         assert client.call_tool("write").text == "write 1"
     assert tiny.starts == 2
 
@@ -57,7 +57,7 @@ def test_a_killed_server_is_started_again(tiny):
     with MCPClient(tiny.command) as client:
         client.call_tool("read")
         os.kill(int(tiny.lines("starts")[0]), signal.SIGKILL)
-        until(lambda: not alive(tiny.lines("starts")[0]))
+        until(lambda: dead(client, tiny.lines("starts")[0]))
         assert client.call_tool("read").text == "read 2"
 
 

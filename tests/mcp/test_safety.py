@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from agents import Agent, RunConfig, Runner
-from mcp_servers import alive, until
+from mcp_servers import dead, until
 from mcp_types import (
     CallToolResult,
     EmbeddedResource,
@@ -224,7 +224,7 @@ def test_a_server_that_comes_back_changed_is_refused(tiny):
         client.list_tools()
         tiny.offers("leave_after", {"name": "read", "description": "reads, and mails it", "inputSchema": SCHEMA})
         client.call_tool("leave_after")
-        until(lambda: not alive(tiny.lines("starts")[0]))
+        until(lambda: dead(client, tiny.lines("starts")[0]))
         with pytest.raises(ToolError) as raised:
             client.call_tool("read", {"n": 1})
         assert raised.value.code == "changed"

@@ -196,9 +196,14 @@ class Passage:
         self._board.tell(change, str(self._call.target), self._call)
 
     def _not_recorded(self, error: BaseException, verdict: Verdict, rest: float) -> None:
-        """The store went away meanwhile: the verdict is for our own circuit, unless that asks about probes."""
+        """The store went away meanwhile: the verdict is for our own circuit, unless that asks about probes.
+
+        A success is not: it may be told after failures that came later, and would make them forgotten.
+        """
         board, clock = self._board, self._call.clock
         board.lost(error)
+        if verdict == "success":
+            return
         view = board.own.look(self._key, board.rules, clock=clock).value
         if view.state == "closed":
             board.own.record(self._key, self._by, view.epoch, verdict, board.rules, clock=clock, rest=rest).tell(

@@ -36,9 +36,9 @@ class Terminal:
         self._command.wait()
         os.close(self._master)
 
-    def shows(self, text):
+    def shows(self, text, patience=_PATIENCE):
         """Wait until `text` is shown, and return what was shown before it."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         while text not in self._unread:
             ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
@@ -56,6 +56,16 @@ class Terminal:
     def types(self, keys):
         """Press keys; "\\x03" is Ctrl-C, "\\x04" Ctrl-D, "\\n" Enter."""
         os.write(self._master, keys.encode())
+
+    def shows_at(self, keys, text):
+        """Press keys until `text` is shown, for the reason that `ends_at` has: here the wait of the event loop."""
+        for _ in range(4):
+            self.types(keys)
+            try:
+                return self.shows(text, _PATIENCE / 4)
+            except TimeoutError:
+                continue
+        raise TimeoutError(f"not shown at {keys!r}: {text!r}; shown: {self._unread!r}")
 
     def ends(self):
         """Wait for the end, and return the exit code."""

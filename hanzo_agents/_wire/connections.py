@@ -1,282 +1,191 @@
-"""Connections on asyncio itself, and requests in one piece.
+"""HTTP/1.1 on asyncio itself: a request is one write, and an answer is read as it comes.
 
 httpcore goes through anyio, which on every request asks for cancellation that asyncio delivers by itself, has the
 loop watch and forget the socket for each read, and goes round the loop once for nothing. It writes the head of a
-request, then its body: a second system call and, as small packets are not held back, a second packet. Here a
-connection is read as data come, waited for only when there are none, and a request is one write.
+request, then its body: a second system call and, as small packets are not held back, a second packet. Here there
+is nothing between h11, which knows HTTP, and the socket.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-from typing import TYPE_CHECKING, Any
+import time
+from contextlib import aclosing, nullcontext
+from typing import TYPE_CHECKING, Any, Self
 
+import h11
 import httpcore2
-from httpcore2._utils import is_socket_readable
-from typing_extensions import override
+
+from hanzo_agents._wire.sockets import open_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from ssl import SSLContext
 
-    import httpx2
+    from hanzo_agents._wire.sockets import Encryption, Socket
 
-__all__ = ["Connection", "Inbox", "connect_directly"]
+__all__ = ["LARGE", "Connection"]
 
 LARGE = 1 << 18
 """Bytes of a body from which joining it to the head would cost more than a write."""
 
-MOST_UNREAD = 1 << 16
-"""Bytes that are taken from the socket ahead of whoever reads them."""
-
-SECOND_ADDRESS_AFTER = 0.25
-"""Seconds after which a host's next address is tried beside one that does not answer (RFC 8305)."""
+LONGEST_HEAD = 100 * 1024
+"""Bytes of an answer's head, as httpcore has it."""
 
 
-def connect_directly(transport: httpx2.AsyncHTTPTransport) -> httpx2.AsyncHTTPTransport:
-    """Have a transport that is new open its connections here."""
-    pool: Any = transport._pool  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    pool._network_backend = _Backend()  # noqa: SLF001
-    return transport
+class Connection:
+    """One connection, opened by its first request; it takes one at a time.
 
-
-class Inbox(asyncio.Protocol):
-    """What a connection has brought and nobody has read yet, and whether it takes more to send.
+    Args:
+        origin: where it leads.
+        context: of the encryption, where that is encrypted.
+        left: called at the end of each request: it is free for the next one, or it is closed.
 
     Attributes:
-        transport: the socket, or the encryption over it.
-        unread: data.
-        ended: nothing comes after them.
-        error: why, when it did not end well.
-        full: what was written last is still on its way to the socket.
+        free: for another request.
+        used: monotonic seconds at which its last answer ended.
     """
 
-    def __init__(self) -> None:
-        self.transport: Any = None
-        self.unread = bytearray()
-        self.ended = False
-        self.error: Exception | None = None
-        self.full = False
-        self._paused = False
-        self._waiting: asyncio.Future[None] | None = None
+    __slots__ = ("_context", "_http", "_left", "_socket", "free", "origin", "used")
 
-    @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        # Wait until the socket has taken everything. Not 0: encryption would then pause with nothing to send.
-        self.transport.set_write_buffer_limits(1)
+    def __init__(self, origin: httpcore2.Origin, context: SSLContext, left: Callable[[Connection], None]) -> None:
+        self.origin = origin
+        self.free = True
+        self.used = 0.0
+        self._context = context
+        self._left = left
+        self._socket: Socket | None = None
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
 
-    @override
-    def data_received(self, data: bytes) -> None:
-        self.unread += data
-        if len(self.unread) >= MOST_UNREAD and not self._paused:
-            self._paused = True
-            self.transport.pause_reading()
-        self._wake()
+    async def send(self, request: httpcore2.Request) -> httpcore2.Response:
+        """Send a request, and return when the head of its answer is there.
 
-    @override
-    def eof_received(self) -> bool:
-        self.ended = True
-        self._wake()
-        # The other direction may be in use yet; encryption has no such thing.
-        return self.transport.get_extra_info("ssl_object") is None
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.ended, self.full = True, False
-        self.error = self.error or exc
-        self._wake()
-
-    @override
-    def pause_writing(self) -> None:
-        self.full = True
-
-    @override
-    def resume_writing(self) -> None:
-        self.full = False
-        self._wake()
-
-    def take(self, most: int) -> bytes:
-        """At most so many bytes of what is there."""
-        data = bytes(self.unread[:most])
-        del self.unread[:most]
-        if self._paused and not self.unread:
-            self._paused = False
-            self.transport.resume_reading()
-        return data
-
-    async def changed(self, timeout: float | None) -> None:  # noqa: ASYNC109 - as httpcore has it
-        """Wait until anything of this is otherwise; raises TimeoutError after `timeout` seconds."""
-        loop = asyncio.get_running_loop()
-        self._waiting = waiting = loop.create_future()
-        alarm = None if timeout is None else loop.call_later(timeout, _ring, waiting)
+        Raises:
+            httpcore2.ConnectError, httpcore2.ConnectTimeout: nothing was sent.
+        """
+        self.free = False
+        asked: Any = request.extensions  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        timeouts: Mapping[str, float | None] = asked.get("timeout", {})
         try:
-            await waiting
-        finally:
-            self._waiting = None
-            if alarm is not None:
-                alarm.cancel()
+            if self._socket is None:
+                self._socket = await self._opened(asked.get("sni_hostname"), timeouts.get("connect"))
+            await self._send(self._socket, request, timeouts.get("write"))
+            wait = timeouts.get("read")
+            while not isinstance(head := await self.event(wait), h11.Response):
+                pass  # it is told that there will be one
+        except BaseException:
+            self.leave()
+            raise
+        return httpcore2.Response(
+            head.status_code,
+            headers=head.headers.raw_items(),
+            content=_Body(self, wait),
+            extensions={"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason},
+        )
 
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+    async def _opened(self, name: str | None, timeout: float | None) -> Socket:  # noqa: ASYNC109 - as httpcore has it
+        host = self.origin.host.decode("ascii")
+        encryption: Encryption | None = None
+        if self.origin.scheme in {b"https", b"wss"}:
+            assert self._context is not None
+            self._context.set_alpn_protocols(["http/1.1"])
+            encryption = self._context, name or host
+        return await open_socket(host, self.origin.port, encryption, timeout)
 
-
-def _ring(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():
-        waiting.set_exception(TimeoutError())
-
-
-class Connection(httpcore2.AsyncNetworkStream):
-    """One connection. Holds back what is written first after a read, until the next write or read.
-
-    HTTP/1.1 writes the head of a request, its body, and an empty end; then it reads.
-    """
-
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
-        self._held = b""
-        self._first = True
-
-    @override
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        inbox = self._inbox
-        if self._held:
-            await self.write(b"", timeout)
-        self._first = True
-        while not inbox.unread:
-            if inbox.error is not None:
-                raise httpcore2.ReadError(inbox.error) from inbox.error
-            if inbox.ended:
-                return b""
-            try:
-                await inbox.changed(timeout)
-            except TimeoutError as error:
-                raise httpcore2.ReadTimeout(error) from error
-        return inbox.take(max_bytes)
-
-    @override
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if self._first:
-            self._first, self._held = False, buffer
-            return
-        inbox, held = self._inbox, self._held
-        if inbox.transport.is_closing():
-            raise httpcore2.WriteError("the connection is closed")
-        if held:
-            self._held = b""
-            if len(buffer) < LARGE:
-                buffer = held + buffer
-            else:
-                inbox.transport.write(held)
-        if buffer:
-            inbox.transport.write(buffer)
-        while inbox.full:
-            try:
-                await inbox.changed(timeout)
-            except TimeoutError as error:
-                raise httpcore2.WriteTimeout(error) from error
-
-    @override
-    async def aclose(self) -> None:
-        inbox = self._inbox
-        # Who reads still must not take this for the end of an answer.
-        inbox.error = inbox.error or ConnectionAbortedError("the connection is closed")
-        inbox.transport.abort()
-        await asyncio.sleep(0)  # the socket is closed by the loop
-
-    @override
-    async def start_tls(
-        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore2.AsyncNetworkStream:
-        inbox = self._inbox
+    async def _send(self, socket: Socket, request: httpcore2.Request, timeout: float | None) -> None:  # noqa: ASYNC109
+        """Write a request: its head with the first part of its body, the rest as it comes."""
+        http = self._http
         try:
-            async with asyncio.timeout(timeout):
-                encrypted = await asyncio.get_running_loop().start_tls(
-                    inbox.transport, inbox, ssl_context, server_hostname=server_hostname
-                )
-        except OSError as error:
-            raise _unconnected(error) from error
-        assert encrypted is not None
-        inbox.connection_made(encrypted)
-        return Connection(inbox)
-
-    @override
-    def get_extra_info(self, info: str) -> Any:
-        inbox = self._inbox
-        if info == "is_readable":
-            # The socket is asked too: what came while the loop was held up has not been read yet.
-            return bool(inbox.unread) or inbox.ended or is_socket_readable(self.get_extra_info("socket"))
-        return inbox.transport.get_extra_info(_NAMES.get(info, info))
-
-
-_NAMES = {"client_addr": "sockname", "server_addr": "peername"}
-"""What asyncio calls otherwise than httpcore."""
-
-
-class _Backend(httpcore2.AsyncNetworkBackend):
-    """Opens connections."""
-
-    @override
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        local = None if local_address is None else (local_address, 0)
-        try:
-            transport, inbox = await _connected(host, port, local, timeout)
-        except OSError as error:
-            raise _unconnected(error) from error
-        for option in socket_options or ():
-            transport.get_extra_info("socket").setsockopt(*option)
-        return Connection(inbox)
-
-
-async def _connected(
-    host: str,
-    port: int,
-    local: tuple[str, int] | None,
-    timeout: float | None,  # noqa: ASYNC109 - as httpcore has it
-) -> tuple[Any, Inbox]:
-    loop = asyncio.get_running_loop()
-    # uvloop tries one address after the other, and an address is the only one it has.
-    if _is_address(host) or not isinstance(loop, asyncio.BaseEventLoop):
-        async with asyncio.timeout(timeout):
-            return await loop.create_connection(Inbox, host, port, local_addr=local)
-
-    async def race() -> tuple[Any, Inbox]:
-        async with asyncio.timeout(timeout):
-            return await loop.create_connection(
-                Inbox, host, port, local_addr=local, happy_eyeballs_delay=SECOND_ADDRESS_AFTER
+            head: bytes = http.send(
+                h11.Request(method=request.method, target=request.url.target, headers=request.headers)
             )
+            async with _closing(request.stream) as parts:
+                async for part in parts:
+                    data: bytes = http.send(h11.Data(data=part))
+                    if len(data) < LARGE:
+                        data = head + data
+                    elif head:
+                        await socket.write(head, timeout)
+                    head = b""
+                    await socket.write(data, timeout)
+            rest: bytes = head + http.send(h11.EndOfMessage())
+        except h11.LocalProtocolError as error:
+            raise httpcore2.LocalProtocolError(error) from error
+        if rest:
+            await socket.write(rest, timeout)
 
-    # asyncio forgets the socket of a race that is cancelled when it is already won: it is run to its end instead.
-    racing = asyncio.ensure_future(race())
-    try:
-        return await asyncio.shield(racing)
-    except asyncio.CancelledError:
-        racing.add_done_callback(_close_late)
-        raise
+    async def event(self, timeout: float | None) -> Any:  # noqa: ASYNC109
+        """What h11 reads next."""
+        http, socket = self._http, self._socket
+        assert socket is not None
+        while True:
+            try:
+                event = http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise httpcore2.RemoteProtocolError(error) from error
+            if event is not h11.NEED_DATA:
+                return event
+            data = await socket.read(timeout)
+            if not data and http.their_state is h11.SEND_RESPONSE:
+                raise httpcore2.RemoteProtocolError("Server disconnected without sending a response.")
+            http.receive_data(data)
+
+    def leave(self) -> None:
+        """End the request: free for another, if that would find nothing of this one's answer; else closed."""
+        http, socket = self._http, self._socket
+        whole = http.our_state is h11.DONE and http.their_state is h11.DONE and not http.trailing_data[0]
+        if whole and socket is not None and socket.at_rest:
+            http.start_next_cycle()
+            self.free, self.used = True, time.monotonic()
+        else:
+            self.close()
+        self._left(self)
+
+    def close(self) -> None:
+        """Close it at once."""
+        if self._socket is not None:
+            self._socket.close()
+
+    @property
+    def stands(self) -> bool:
+        """Whether the server has said nothing since its last answer: it could only be that it is closing."""
+        return self._socket is not None and self._socket.quiet
 
 
-def _close_late(racing: asyncio.Future[tuple[Any, Inbox]]) -> None:
-    if not racing.cancelled() and racing.exception() is None:
-        racing.result()[0].abort()
+class _Body:
+    """The body of an answer, as it comes."""
+
+    __slots__ = ("_connection", "_over", "_timeout")
+
+    def __init__(self, connection: Connection, timeout: float | None) -> None:
+        self._connection = connection
+        self._timeout = timeout
+        self._over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            event = await self._connection.event(self._timeout)
+        except BaseException:
+            await self.aclose()
+            raise
+        if isinstance(event, h11.Data):
+            return bytes(event.data)
+        await self.aclose()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Leave the connection to the next request, or to nobody. Safe to repeat."""
+        if not self._over:
+            self._over = True
+            self._connection.leave()
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _unconnected(error: OSError) -> Exception:
-    """What httpcore calls an error of connecting; one of a certificate is among them, and a timeout."""
-    return httpcore2.ConnectTimeout(error) if isinstance(error, TimeoutError) else httpcore2.ConnectError(error)
+def _closing(stream: Any) -> AbstractAsyncContextManager[Any]:
+    """The parts of a body; a generator that makes them is closed."""
+    parts = stream.__aiter__()
+    return aclosing(parts) if hasattr(parts, "aclose") else nullcontext(parts)

@@ -89,14 +89,14 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
 
     def _open(self, scheme: str, proxy: str | None) -> httpx2.AsyncHTTPTransport:
         # Here, as httpx2 does it: nothing is sent by who only imports us.
-        from hanzo_agents._wire.connections import connect_directly
+        from hanzo_agents._wire.pool import Pool, connect_directly
 
-        transport = httpx2.AsyncHTTPTransport(
-            verify=self._ssl_context(needed=scheme == "https" or proxy is not None),
-            limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=KEEPALIVE),
-            proxy=proxy,
-        )
-        return connect_directly(transport)
+        context = self._ssl_context(needed=scheme == "https" or proxy is not None)
+        limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=KEEPALIVE)
+        transport = httpx2.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy)
+        if proxy is not None:
+            return transport
+        return connect_directly(transport, Pool(context, most=CONNECTIONS, most_free=KEEPALIVE))
 
     def _ssl_context(self, *, needed: bool) -> ssl.SSLContext:
         """One context for all loops: loading certificates takes 19 ms. Plain http gets one that trusts nobody."""

@@ -2,12 +2,14 @@
 that is the place to look. `test_register.py` checks that no seam is missing here."""
 
 import inspect
+import socket
 from types import SimpleNamespace
 
 import httpcore2
 import httpx2
 import openai
 import pytest
+from httpcore2._utils import is_socket_readable
 from openai import AsyncAPIResponse, AsyncOpenAI, AsyncStream, not_given
 from openai._base_client import AsyncAPIClient
 from openai._constants import OVERRIDE_CAST_TO_HEADER, RAW_RESPONSE_HEADER
@@ -316,18 +318,29 @@ def test_not_given_is_one_object():
     assert not not_given
 
 
-async def test_a_transport_opens_connections_through_a_backend_that_can_be_another():
-    """`_pool` and its `_network_backend`: connections are ours (`_wire/connections.py`)."""
-    opened = []
+async def test_a_transport_sends_through_a_pool_that_can_be_another():
+    """`_pool`: connections are ours (`_wire/pool.py`). All that a transport asks of it is to send, and to close."""
+    asked = []
 
-    class Backend(httpcore2.AsyncNetworkBackend):
-        async def connect_tcp(self, host, port, **_):
-            opened.append((host, port))
+    class Pool:
+        async def handle_async_request(self, request):
+            asked.append(str(request.url.origin))
             raise httpcore2.ConnectError("nobody there")
 
+        async def aclose(self):
+            asked.append("close")
+
     transport = httpx2.AsyncHTTPTransport()
-    transport._pool._network_backend = Backend()
+    transport._pool = Pool()
     with pytest.raises(httpx2.ConnectError):
         await transport.handle_async_request(httpx2.Request("GET", "http://router.test:81/"))
-    assert opened == [("router.test", 81)]
     await transport.aclose()
+    assert asked == ["http://router.test:81", "close"]
+
+
+def test_a_socket_is_asked_whether_it_has_something_to_say():
+    one, other = socket.socketpair()
+    with one, other:
+        assert not is_socket_readable(one)
+        other.send(b"x")
+        assert is_socket_readable(one)

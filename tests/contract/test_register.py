@@ -7,7 +7,7 @@ from pathlib import Path
 import hanzo_agents
 
 PACKAGE = Path(hanzo_agents.__file__).parent
-SDKS = {"openai", "agents", "httpx2"}
+SDKS = {"openai", "agents", "httpx2", "httpcore2"}
 ELSEWHERE = {"testing", "node", "cli"}
 """Parts with tests of their own; they stand on no private name of the SDKs."""
 
@@ -16,6 +16,7 @@ IMPORTED = {
     "agents.models._openai_retry.get_openai_retry_advice",
     "agents.models._retry_runtime.should_disable_provider_managed_retries",
     "agents.models._run_context.get_model_run_owner",
+    "httpcore2._utils.is_socket_readable",
     "openai._constants.RAW_RESPONSE_HEADER",
     "openai._httpx2.is_httpx2_async_client",
     "openai._httpx2.request_exceptions",

@@ -1,343 +1,330 @@
-"""Connections on asyncio: a request is one write, data are read as they come, and what breaks is httpcore's error."""
+"""HTTP/1.1 on asyncio: a request is one write, an answer is read as it comes, and no connection outlives a doubt."""
 
 import asyncio
-import socket as sockets
-import ssl
 from contextlib import suppress
+from itertools import pairwise
 
 import httpcore2
 import pytest
-import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hanzo_agents import AsyncHanzo
-from hanzo_agents._wire.connections import LARGE, MOST_UNREAD, Connection, Inbox
-from hanzo_agents._wire.transport import LoopLocalTransport
-from hanzo_agents.testing.fault_server import faults
+from hanzo_agents._wire import connections
+from hanzo_agents._wire.connections import LARGE, Connection
+from hanzo_agents._wire.sockets import Socket
 
-BACKEND = LoopLocalTransport()._open("http", None)._pool._network_backend
-MOMENT = 0.001
+ORIGIN = httpcore2.URL("http://router.test:81/").origin
+PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
+ENDLESS = b"HTTP/1.1 200 OK\r\n\r\nhello"
+TOLD = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 
 
-class Socket:
-    """A transport that notes what it is told."""
+class Line:
+    """What a connection's socket leads to: it notes what is written, and brings what it is told to."""
 
     def __init__(self):
-        self.inbox = Inbox()
-        self.seen = []
-        self.connection = Connection(self.inbox)
-        self.inbox.connection_made(self)
+        self.socket, self.seen, self.closed = Socket(), [], False
+        self.socket.connection_made(self)
 
     def set_write_buffer_limits(self, high):
         self.high = high
 
     def write(self, data):
-        self.seen.append(data)
+        self.seen.append(bytes(data))
+
+    def say(self, *parts):
+        for part in parts:
+            self.socket.data_received(part)
 
     def pause_reading(self):
-        self.seen.append("pause")
+        pass
 
-    def resume_reading(self):
-        self.seen.append("resume")
+    resume_reading = pause_reading
 
     def is_closing(self):
-        return "abort" in self.seen
+        return self.closed
 
     def abort(self):
-        self.seen.append("abort")
+        self.closed = True
 
     def get_extra_info(self, name):
-        return {"sockname": "here", "peername": "there"}.get(name)
+        return None
+
+
+def connected():
+    return Connection(ORIGIN, None, lambda connection: None)
 
 
 @pytest.fixture
-def socket():
-    return Socket()
+def line(monkeypatch):
+    made = Line()
+
+    async def opened(*_):
+        return made.socket
+
+    monkeypatch.setattr(connections, "open_socket", opened)
+    monkeypatch.setattr("hanzo_agents._wire.sockets.is_socket_readable", lambda _: False)
+    return made
 
 
-async def written(socket, *parts):
-    for part in parts:
-        await socket.connection.write(part, 5.0)
-    socket.inbox.data_received(b"answer")
-    assert await socket.connection.read(10) == b"answer"
-    return socket.seen
+def request(content=b"body", method="POST", timeout=None, headers=()):
+    given_headers = [("host", "router.test"), *headers]
+    if isinstance(content, bytes) and content:
+        given_headers.append(("content-length", str(len(content))))
+    waits = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
+    return httpcore2.Request(
+        method, "http://router.test:81/v1", headers=given_headers, content=content, extensions={"timeout": waits}
+    )
 
 
-class TestWriting:
-    async def test_the_head_goes_with_the_body(self, socket):
-        assert await written(socket, b"head", b"body", b"") == [b"headbody"]
+async def parts(*given_parts):
+    for part in given_parts:
+        yield part
 
-    @pytest.mark.parametrize("parts", [(b"head", b""), (b"head",)])
-    async def test_a_head_without_a_body_is_not_kept(self, socket, parts):
-        assert await written(socket, *parts) == [b"head"]
 
-    async def test_the_rest_of_a_long_body_follows_as_it_comes(self, socket):
-        assert await written(socket, b"head", b"one", b"two", b"three", b"") == [b"headone", b"two", b"three"]
+async def body_of(response):
+    return b"".join([part async for part in response.stream])
 
-    async def test_what_is_large_is_not_copied(self, socket):
+
+async def answered(connection, line, *said, of=None, ends=False):
+    """Send a request, have these bytes come back, and read the answer."""
+    sending = asyncio.ensure_future(connection.send(of or request()))
+    await asyncio.sleep(0)
+    line.say(*said)
+    if ends:
+        line.socket.eof_received()
+    response = await sending
+    body = await body_of(response)
+    await response.aclose()
+    return response, body
+
+
+async def sent(line, content, headers=()):
+    connection = connected()
+    await answered(connection, line, PLAIN, of=request(content, headers=headers))
+    return line.seen
+
+
+class TestRequests:
+    async def test_the_head_goes_with_the_body(self, line):
+        [written] = await sent(line, b"body")
+        assert written.startswith(b"POST /v1 HTTP/1.1\r\n")
+        assert written.endswith(b"\r\n\r\nbody")
+
+    async def test_a_head_without_a_body(self, line):
+        [written] = await sent(line, b"")
+        assert written.endswith(b"\r\n\r\n")
+
+    async def test_the_rest_of_a_long_body_follows_as_it_comes(self, line):
+        seen = await sent(line, parts(b"one", b"two"), [("transfer-encoding", "chunked")])
+        assert [written.rpartition(b"\r\n\r\n")[2] or written for written in seen] == [
+            b"3\r\none\r\n",
+            b"3\r\ntwo\r\n",
+            b"0\r\n\r\n",
+        ]
+
+    async def test_what_is_large_is_not_copied(self, line):
         large = b"x" * LARGE
-        assert await written(socket, b"head", large, b"") == [b"head", large]
+        head, body = await sent(line, large)
+        assert head.endswith(b"\r\n\r\n")
+        assert body == large
 
-    async def test_the_next_request_is_whole_too(self, socket):
-        await written(socket, b"head", b"1")
-        assert await written(socket, b"head", b"2") == [b"head1", b"head2"]
+    async def test_a_body_that_breaks_its_word_is_not_sent_on(self, line):
+        with pytest.raises(httpcore2.LocalProtocolError):
+            await sent(line, parts(b"one"), [("content-length", "7")])
+        assert line.closed
 
-    async def test_it_waits_for_a_socket_that_takes_no_more(self, socket):
-        await socket.connection.write(b"head")
-        socket.inbox.pause_writing()
-        writing = asyncio.create_task(socket.connection.write(b"body"))
-        await asyncio.sleep(0)
-        assert not writing.done()
-        socket.inbox.resume_writing()
-        await writing
+    async def test_a_header_cannot_bring_another(self, line):
+        with pytest.raises(httpcore2.LocalProtocolError):
+            await sent(line, b"", [("x-name", "a\r\nx-other: b")])
+        assert not line.seen
 
-    async def test_but_not_for_ever(self, socket):
-        await socket.connection.write(b"head")
-        socket.inbox.pause_writing()
-        with pytest.raises(httpcore2.WriteTimeout):
-            await socket.connection.write(b"body", MOMENT)
+    async def test_the_source_of_a_body_is_closed_when_its_sender_leaves(self, line):
+        ended = []
 
-    async def test_nor_for_one_that_is_lost(self, socket):
-        await socket.connection.write(b"head")
-        socket.inbox.pause_writing()
-        writing = asyncio.create_task(socket.connection.write(b"body"))
-        await asyncio.sleep(0)
-        socket.inbox.connection_lost(ConnectionResetError("reset"))
-        await writing
+        async def endless():
+            try:
+                while True:
+                    yield b"more"
+            finally:
+                ended.append(True)
+
+        line.socket.pause_writing()
+        sending = asyncio.create_task(
+            connected().send(request(endless(), headers=[("transfer-encoding", "chunked")]))
+        )
+        for _ in range(3):
+            await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert ended == [True]
+        assert line.closed
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("said", [PLAIN, CHUNKED, TOLD + TOLD + CHUNKED])
+    async def test_are_read_whole_and_leave_the_connection_idle(self, line, said):
+        connection = connected()
+        for _ in range(2):
+            response, body = await answered(connection, line, said)
+            assert (response.status, body) == (200, b"hello")
+            assert connection.free
+        assert len(line.seen) == 2
+        assert not line.closed
+
+    async def test_one_without_an_end_ends_with_its_connection(self, line):
+        connection = connected()
+        assert (await answered(connection, line, ENDLESS, ends=True))[1] == b"hello"
+        assert not connection.free
+
+    @given(said=st.sampled_from([PLAIN, CHUNKED, TOLD + CHUNKED]), cuts=st.lists(st.integers(1, 90), max_size=9))
+    def test_come_in_any_pieces(self, said, cuts):
+        async def read():
+            line = Line()
+            connection = connected()
+            connection._socket = line.socket
+            bounds = sorted({0, len(said), *(cut for cut in cuts if cut < len(said))})
+            pieces = [said[one:two] for one, two in pairwise(bounds)]
+            sending = asyncio.ensure_future(body_after(connection))
+            for piece in pieces:
+                await asyncio.sleep(0)
+                line.say(piece)
+            assert await sending == b"hello"
+            assert connection.free
+
+        async def body_after(connection):
+            response = await connection.send(request())
+            body = await body_of(response)
+            await response.aclose()
+            return body
+
+        asyncio.run(read())
+
+    async def test_an_answer_to_nobody_keeps_no_connection(self, line):
+        connection = connected()
+        assert (await answered(connection, line, PLAIN + PLAIN))[1] == b"hello"
+        assert not connection.free, "the next request would take the second for its own"
+
+    async def test_nor_does_one_that_comes_while_nobody_asks(self, line):
+        connection = connected()
+        await answered(connection, line, PLAIN)
+        assert connection.stands
+        line.say(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        assert not connection.stands
+
+    @pytest.mark.parametrize(
+        "said",
+        [b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello", PLAIN.replace(b"1.1", b"1.0")],
+    )
+    async def test_a_server_that_will_close_is_not_asked_again(self, line, said):
+        connection = connected()
+        assert (await answered(connection, line, said))[1] == b"hello"
+        assert not connection.free
+
+    async def test_what_has_no_body_by_nature(self, line):
+        connection = connected()
+        head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
+        assert (await answered(connection, line, head, of=request(b"", "HEAD")))[1] == b""
+        assert (await answered(connection, line, b"HTTP/1.1 204 No Content\r\n\r\n"))[1] == b""
+        assert connection.free
+
+
+class TestFaults:
+    @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\ncontent-le", PLAIN[:-1], CHUNKED[:-2]])
+    async def test_an_answer_that_is_cut_is_no_answer(self, line, said):
+        connection = connected()
+        with pytest.raises(httpcore2.RemoteProtocolError):
+            await answered(connection, line, said, ends=True)
+        assert not connection.free
+
+    @pytest.mark.parametrize("said", [b"", PLAIN[:-1]])
+    async def test_nor_is_one_whose_connection_breaks(self, line, said):
+        connection = connected()
+        sending = asyncio.ensure_future(answered(connection, line, said))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        line.socket.connection_lost(ConnectionResetError("reset"))
         with pytest.raises(httpcore2.ReadError, match="reset"):
-            await socket.connection.read(10)
+            await sending
+        assert not connection.free
 
-    async def test_a_closed_connection_takes_nothing(self, socket):
-        await socket.connection.write(b"head")
-        await socket.connection.aclose()
-        with pytest.raises(httpcore2.WriteError):
-            await socket.connection.write(b"body")
+    @pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.6\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\n\r\n"])
+    async def test_what_is_no_http(self, line, said):
+        with pytest.raises(httpcore2.RemoteProtocolError):
+            await answered(connected(), line, said)
 
+    async def test_a_head_without_end_is_not_kept(self, line):
+        with pytest.raises(httpcore2.RemoteProtocolError):
+            await answered(connected(), line, b"HTTP/1.1 200 OK\r\nx: " + b"y" * 200_000)
 
-class TestReading:
-    async def test_data_that_come_later_are_waited_for(self, socket):
-        reading = asyncio.create_task(socket.connection.read(10, 5.0))
-        await asyncio.sleep(0)
-        socket.inbox.data_received(b"one")
-        socket.inbox.data_received(b"two")
-        assert await reading == b"onetwo"
+    async def test_an_answer_that_comes_before_the_request_is_taken(self, line):
+        refused = b"HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        line.closed = True
+        line.say(refused)
+        response = await connected().send(request())
+        assert response.status == 413
 
-    async def test_no_more_is_given_than_is_asked_for(self, socket):
-        socket.inbox.data_received(b"onetwo")
-        assert [await socket.connection.read(3), await socket.connection.read(9)] == [b"one", b"two"]
-
-    async def test_the_end_is_empty(self, socket):
-        socket.inbox.data_received(b"last")
-        assert socket.inbox.eof_received() is True, "the other direction stays open"
-        assert [await socket.connection.read(9), await socket.connection.read(9)] == [b"last", b""]
-
-    async def test_what_came_before_an_error_is_read(self, socket):
-        socket.inbox.data_received(b"last")
-        socket.inbox.connection_lost(OSError("broken"))
-        assert await socket.connection.read(9) == b"last"
-        with pytest.raises(httpcore2.ReadError, match="broken"):
-            await socket.connection.read(9)
-
-    async def test_nothing_comes_in_time(self, socket):
+    async def test_nothing_comes_in_time(self, line):
+        connection = connected()
         with pytest.raises(httpcore2.ReadTimeout):
-            await socket.connection.read(9, MOMENT)
-        socket.inbox.data_received(b"late")
-        assert await socket.connection.read(9) == b"late"
+            await connection.send(request(timeout=0.001))
+        assert not connection.free
 
-    async def test_who_stops_waiting_takes_nothing_along(self, socket):
-        reading = asyncio.create_task(socket.connection.read(9, 5.0))
+    async def test_who_is_cancelled_leaves_a_closed_connection(self, line):
+        connection = connected()
+        line.say(PLAIN[:-1])
+        response = await connection.send(request())
+        reading = asyncio.ensure_future(body_of(response))
         await asyncio.sleep(0)
-        socket.inbox.data_received(b"late")
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-        assert await socket.connection.read(9) == b"late"
+        assert not connection.free
+        assert line.closed
 
-    async def test_a_slow_reader_is_not_flooded(self, socket):
-        for _ in range(3):
-            socket.inbox.data_received(b"x" * (MOST_UNREAD // 2))
-        assert socket.seen == ["pause"]
-        await socket.connection.read(MOST_UNREAD)
-        assert socket.seen == ["pause"]
-        await socket.connection.read(MOST_UNREAD)
-        assert socket.seen == ["pause", "resume"]
-
-    async def test_closing_is_not_the_end_of_an_answer(self, socket):
-        reading = asyncio.create_task(socket.connection.read(9))
-        await asyncio.sleep(0)
-        await socket.connection.aclose()
-        socket.inbox.connection_lost(None)
-        with pytest.raises(httpcore2.ReadError, match="closed"):
-            await reading
+    async def test_who_leaves_half_way_leaves_a_closed_connection(self, line):
+        connection = connected()
+        line.say(CHUNKED)
+        response = await connection.send(request())
+        await response.aclose()
+        assert not connection.free
 
 
-async def test_it_says_where_it_leads(socket):
-    told = [socket.connection.get_extra_info(name) for name in ("client_addr", "server_addr", "ssl_object")]
-    assert told == ["here", "there", None]
+class Server:
+    """A real server that answers every request of a connection, and counts connections."""
 
+    def __init__(self, answer=PLAIN):
+        self.answer, self.serving, self.heard = answer, [], []
 
-@pytest.fixture
-async def opened():
-    """Open a connection to a server that does what a handler says."""
-    servers, connections, serving = [], [], []
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/v1"
+        return self
 
-    async def serve(handler, context=None):
-        async def handle(reader, writer):
-            serving.append(asyncio.current_task())
-            await handler(reader, writer)
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+    async def __aexit__(self, *_):
+        self.server.close()
+        await asyncio.gather(*self.serving)
 
-        server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
-        servers.append(server)
-        connection = await BACKEND.connect_tcp("127.0.0.1", server.sockets[0].getsockname()[1], 5.0)
-        connections.append(connection)
-        return connection
-
-    yield serve
-    for connection in connections:
-        await connection.aclose()
-    await asyncio.gather(*serving, return_exceptions=True)
-    for server in servers:
-        server.close()
-
-
-async def everything(connection):
-    parts = []
-    while part := await connection.read(1 << 16, 5.0):
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def echo(reader, writer):
-    size = int(await reader.readline())
-    writer.write(await reader.readexactly(size))
-    await writer.drain()
-
-
-class TestSockets:
-    async def test_idle_connections_that_the_server_closed_are_known(self, opened):
-        gone = asyncio.Event()
-
-        async def close(_, writer):
-            await gone.wait()
-            writer.write_eof()
-
-        connection = await opened(close)
-        assert not connection.get_extra_info("is_readable")
-        gone.set()
-        assert await everything(connection) == b""
-        assert connection.get_extra_info("is_readable")
-
-    async def test_also_when_the_loop_has_not_looked_yet(self, opened):
-        async def speak(reader, writer):
-            writer.write(b"408")
-            await reader.read()
-
-        connection = await opened(speak)
-        connection._inbox.transport.pause_reading()
-        async with asyncio.timeout(5):
-            while not connection.get_extra_info("is_readable"):  # noqa: ASYNC110 - it is the socket that knows
-                await asyncio.sleep(0)
-        assert not connection._inbox.unread
-
-    async def test_megabytes_there_and_back(self, opened):
-        data = bytes(range(256)) * (1 << 14)
-        connection = await opened(echo)
-        await connection.write(b"%d\n" % len(data))
-        await connection.write(data, 5.0)
-        assert await everything(connection) == data
-
-    async def test_megabytes_there_and_back_encrypted(self, opened):
-        authority, server, client = (
-            trustme.CA(),
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
-            ssl.create_default_context(),
-        )
-        authority.issue_cert("router.test").configure_cert(server)
-        authority.configure_trust(client)
-        data = bytes(range(256)) * (1 << 14)
-        plain = await opened(echo, server)
-        encrypted = await plain.start_tls(client, "router.test", 5.0)
-        assert encrypted.get_extra_info("ssl_object").version().startswith("TLS")
-        await encrypted.write(b"%d\n" % len(data))
-        await encrypted.write(data, 5.0)
-        assert await everything(encrypted) == data
-
-    async def test_a_certificate_that_nobody_vouches_for(self, opened):
-        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        trustme.CA().issue_cert("router.test").configure_cert(server)
-        connection = await opened(echo, server)
-        with pytest.raises(httpcore2.ConnectError, match="certificate"):
-            await connection.start_tls(ssl.create_default_context(), "router.test", 5.0)
-
-    async def test_a_server_that_never_encrypts(self, opened):
-        connection = await opened(echo)
-        with pytest.raises(httpcore2.ConnectTimeout):
-            await connection.start_tls(ssl.create_default_context(), "router.test", MOMENT)
-
-    async def test_nobody_there(self):
-        with faults.closed_port() as url, pytest.raises(httpcore2.ConnectError):
-            await BACKEND.connect_tcp("127.0.0.1", int(url.rpartition(":")[2].partition("/")[0]))
-
-    async def test_nobody_there_in_time(self):
-        with pytest.raises(httpcore2.ConnectTimeout):
-            await BACKEND.connect_tcp("127.0.0.1", 9, 0)
-
-    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-    async def test_who_is_cancelled_while_connecting_leaves_no_connection(self, host):
-        ended = []
-
-        async def wait(reader, writer):
-            ended.append(await reader.read())
-            writer.close()
-
-        async with await asyncio.start_server(wait, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            for steps in range(30):
-                connecting = asyncio.ensure_future(BACKEND.connect_tcp(host, port, 5.0))
-                for _ in range(steps):
-                    await asyncio.sleep(0)
-                connecting.cancel()
-                with suppress(asyncio.CancelledError):
-                    await (await connecting).aclose()
-            accepted = await BACKEND.connect_tcp(host, port, 5.0)  # whoever came before has been accepted too
-            await accepted.aclose()
-            async with asyncio.timeout(5):
-                while server._active_count:  # noqa: ASYNC110 - it is the server that knows
-                    await asyncio.sleep(0)
-            assert ended
-
-    async def test_the_address_and_the_options_that_are_asked_for(self, opened):
-        server = await opened(echo)
-        host, port = server.get_extra_info("server_addr")
-        option = (sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
-        connection = await BACKEND.connect_tcp(host, port, 5.0, "127.0.0.1", [option])
-        assert connection.get_extra_info("client_addr")[0] == "127.0.0.1"
-        assert connection.get_extra_info("socket").getsockopt(*option[:2]) == 1
-        await connection.aclose()
+    async def _serve(self, reader, writer):
+        self.serving.append(asyncio.current_task())
+        with suppress(OSError):
+            while heard := await reader.read(1 << 16):
+                self.heard.append(heard)
+                writer.write(self.answer)
+                await writer.drain()
+        writer.close()
 
 
 async def test_a_server_gets_a_call_at_once():
-    heard = []
-
-    async def serve(reader, writer):
-        heard.append(await reader.read(1 << 16))
-        writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}")
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, AsyncHanzo(base_url=f"http://127.0.0.1:{port}/v1", api_key="k", policies=[]) as client:
+    answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}"
+    async with (
+        Server(answer) as server,
+        AsyncHanzo(base_url=server.url, api_key="k", policies=[]) as client,
+    ):
         with pytest.raises(Exception, match="400"):
             await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
-    assert heard[0].startswith(b"POST /v1/chat/completions ")
-    assert heard[0].endswith(b'"content":"hi"}]}')
-
-
-def test_the_http_client_still_has_the_place_it_is_put_in():
-    transport = LoopLocalTransport()
-    for proxy in (None, "http://proxy.test:1"):
-        pool = transport._open("https", proxy)._pool
-        assert type(pool._network_backend).__module__ == "hanzo_agents._wire.connections"
+    assert server.heard[0].startswith(b"POST /v1/chat/completions ")
+    assert server.heard[0].endswith(b'"content":"hi"}]}')

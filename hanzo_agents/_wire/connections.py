@@ -72,7 +72,8 @@ class Connection:
             await self._send(self._socket, request, timeouts.get("write"))
             wait = timeouts.get("read")
             while not isinstance(head := await self.event(wait), h11.Response):
-                pass  # it is told that there will be one
+                if head is h11.PAUSED:  # and would be for ever
+                    raise httpcore2.RemoteProtocolError("The server went on in another protocol.")  # noqa: TRY301
         except BaseException:
             self.leave()
             raise

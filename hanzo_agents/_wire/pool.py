@@ -62,7 +62,8 @@ class Pool:
         return await connection.send(request)
 
     async def aclose(self) -> None:
-        """Close every connection, also those in use."""
+        """Close every connection, also those in use. Who is not connected yet may go on, but nothing is kept."""
+        self._most_free = 0
         for connection in (*self._free, *self._busy):
             connection.close()
         self._free.clear()
@@ -95,7 +96,7 @@ class Pool:
         self._turns.release()
         if connection.free:
             self._free.append(connection)
-            while len(self._free) > self._most_free or _old(self._free[0]):
+            while self._free and (len(self._free) > self._most_free or _old(self._free[0])):
                 self._free.pop(0).close()
 
 

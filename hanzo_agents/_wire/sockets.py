@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 import ssl
-from typing import Any
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 import httpcore2
 from httpcore2._utils import is_socket_readable
 from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 __all__ = ["MOST_UNREAD", "Encryption", "Socket", "open_socket"]
 
 MOST_UNREAD = 1 << 16
 """Bytes that are taken from the socket ahead of whoever reads them."""
 
-SECOND_ADDRESS_AFTER = 0.25
+NEXT_ADDRESS_AFTER = 0.25
 """Seconds after which a host's next address is tried beside one that does not answer (RFC 8305)."""
 
 Encryption = tuple[ssl.SSLContext, str]
@@ -166,46 +171,62 @@ async def open_socket(
         httpcore2.ConnectTimeout: it took more than `timeout` seconds.
         httpcore2.ConnectError: nobody is there, or nobody with that name in a certificate that is trusted.
     """
+    loop = asyncio.get_running_loop()
+    context, name = encryption or (None, None)
+
+    async def connect(address: str) -> Socket:
+        return (await loop.create_connection(Socket, address, port, ssl=context, server_hostname=name))[1]
+
     try:
-        return await _connected(host, port, encryption, timeout)
+        async with asyncio.timeout(timeout):
+            if _is_address(host):
+                return await connect(host)
+            return await _first(connect, await _addresses(host, port))
     except TimeoutError as error:
         raise httpcore2.ConnectTimeout(error) from error
-    except OSError as error:  # one of a certificate is among them
+    except (OSError, UnicodeError) as error:  # also of a certificate, also of a name that none can have
         raise httpcore2.ConnectError(error) from error
 
 
-async def _connected(
-    host: str,
-    port: int,
-    encryption: Encryption | None,
-    timeout: float | None,  # noqa: ASYNC109
-) -> Socket:
-    loop = asyncio.get_running_loop()
-    context, name = encryption or (None, None)
-    # uvloop tries one address after the other, and an address is the only one it has.
-    if _is_address(host) or not isinstance(loop, asyncio.BaseEventLoop):
-        async with asyncio.timeout(timeout):
-            return (await loop.create_connection(Socket, host, port, ssl=context, server_hostname=name))[1]
+async def _addresses(host: str, port: int) -> list[str]:
+    """A host's addresses. The families take turns, as one of them may lead nowhere."""
+    families: dict[int, list[str]] = {}
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for family, _, _, _, address in found:
+        families.setdefault(family, []).append(str(address[0]))
+    return [address for turn in zip_longest(*families.values()) for address in turn if address is not None]
 
-    async def race() -> Socket:
-        async with asyncio.timeout(timeout):
-            made = await loop.create_connection(
-                Socket, host, port, ssl=context, server_hostname=name, happy_eyeballs_delay=SECOND_ADDRESS_AFTER
-            )
-            return made[1]
 
-    # asyncio forgets the socket of a race that is cancelled when it is already won: it is run to its end instead.
-    racing = asyncio.ensure_future(race())
+async def _first(connect: Callable[[str], Awaitable[Socket]], addresses: list[str]) -> Socket:
+    """The first connection that stands. asyncio's own race loses sockets when it is cancelled, uvloop has none."""
+    failed: BaseException = OSError("the name has no address")
+    won: asyncio.Future[Socket] | None = None
+    tries: list[asyncio.Future[Socket]] = []
+    running: set[asyncio.Future[Socket]] = set()
     try:
-        return await asyncio.shield(racing)
-    except asyncio.CancelledError:
-        racing.add_done_callback(_close_late)
-        raise
+        while addresses or running:
+            if addresses:
+                address, *addresses = addresses
+                tries.append(asyncio.ensure_future(connect(address)))
+                running.add(tries[-1])
+            wait = NEXT_ADDRESS_AFTER if addresses else None
+            ended, running = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            for one in ended:
+                if (error := one.exception()) is None:
+                    won = one
+                    return won.result()
+                failed = error
+        raise failed
+    finally:
+        for one in tries:
+            if one is not won:
+                one.cancel()
+                one.add_done_callback(_close_late)
 
 
-def _close_late(racing: asyncio.Future[Socket]) -> None:
-    if not racing.cancelled() and racing.exception() is None:
-        racing.result().close()
+def _close_late(connecting: asyncio.Future[Socket]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().close()
 
 
 def _is_address(host: str) -> bool:

@@ -77,6 +77,7 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
         loop = asyncio.get_running_loop()
         pools = self._pools.get(loop)
         if pools is None:
+            self._forget_closed()
             # `run_sync` shuts its loop's generators down and then uses the loop again: that starts new pools.
             pools = self._pools[loop] = _Pools(partial(self._pools.pop, loop, None))
             await pools.opened(loop)
@@ -86,6 +87,13 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
         if pool is None:
             pool = pools.add(url.scheme, proxy, self._open(url.scheme, proxy))
         return await pool.handle_async_request(request)
+
+    def _forget_closed(self) -> None:
+        # Their connections hold their loops: where neither was closed but the loop itself, they would never go.
+        for known in self._pools.keyrefs():
+            loop = known()
+            if loop is not None and loop.is_closed():
+                self._pools.pop(loop, None)
 
     def _open(self, scheme: str, proxy: str | None) -> httpx2.AsyncHTTPTransport:
         # Here, as httpx2 does it: nothing is sent by who only imports us.

@@ -256,6 +256,13 @@ class TestFaults:
         with pytest.raises(httpcore2.RemoteProtocolError):
             await answered(connected(), line, said)
 
+    async def test_nor_does_one_go_on_that_becomes_something_else(self, line):
+        line.say(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: other\r\n\r\n")
+        asked = request(headers=[("upgrade", "other"), ("connection", "upgrade")])
+        with pytest.raises(httpcore2.RemoteProtocolError, match="another protocol"):
+            await connected().send(asked)
+        assert line.closed
+
     async def test_a_head_without_end_is_not_kept(self, line):
         with pytest.raises(httpcore2.RemoteProtocolError):
             await answered(connected(), line, b"HTTP/1.1 200 OK\r\nx: " + b"y" * 200_000)

@@ -139,6 +139,19 @@ def test_a_loop_that_was_closed_without_ceremony_harms_nobody(client):
     assert asyncio.run(ask(client)).startswith("hello")
 
 
+def test_the_connections_of_closed_loops_do_not_pile_up(client, router):
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(ask(client))
+        loop.close()
+    [transport] = [one for one in gc.get_objects() if type(one) is LoopLocalTransport and loop in one._pools]
+    assert len(transport._pools) == 1
+    transport._pools.clear()
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        del loop
+        gc.collect()  # asyncio tells of what nobody closed
+
+
 def test_many_calls_at_once_in_one_loop(client, router):
     async def work():
         return await asyncio.gather(*(ask(client, stream=bool(n % 2)) for n in range(30)))

@@ -104,6 +104,14 @@ async def test_no_more_are_kept_than_were_asked_for(pool, server):
     await asyncio.gather(*server.serving[:2])  # the server hears of it
 
 
+async def test_nor_any_where_none_is_to_be_kept(server):
+    pool = Pool(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), most=1, most_free=0)
+    for _ in range(2):
+        assert await ask(pool, server.url) == b"hello"
+    await asyncio.gather(*server.serving)
+    assert server.connections == 2
+
+
 async def test_another_origin_gets_another(pool, server):
     async with Server() as other:
         for _ in range(2):
@@ -203,6 +211,18 @@ async def test_closing_it_ends_those_under_way(pool, server):
         await reading
     await response.aclose()
     assert not pool._free
+
+
+@pytest.mark.parametrize("steps", range(1, 9))
+async def test_who_is_late_leaves_nothing_behind_in_one_that_is_closed(pool, server, steps):
+    asking = [asyncio.create_task(ask(pool, server.url)) for _ in range(9)]  # 4 connect, 5 wait
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await pool.aclose()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert not pool._free
+    assert not pool._busy
+    await asyncio.gather(*server.serving)
 
 
 async def test_what_is_no_http_is_refused(pool):

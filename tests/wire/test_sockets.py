@@ -2,12 +2,13 @@
 
 import asyncio
 import ssl
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import httpcore2
 import pytest
 import trustme
 
+from hanzo_agents._wire import sockets
 from hanzo_agents._wire.sockets import MOST_UNREAD, Socket, open_socket
 from hanzo_agents.testing.fault_server import faults
 
@@ -258,13 +259,83 @@ async def test_nobody_there():
         await open_socket("127.0.0.1", int(url.rpartition(":")[2].partition("/")[0]))
 
 
+@pytest.mark.parametrize("host", ["api..test", "a" * 64 + ".test"])
+async def test_a_name_that_nobody_can_have(host):
+    with pytest.raises(httpcore2.ConnectError, match="label"):
+        await open_socket(host, 443)
+
+
 async def test_nobody_there_in_time():
     with pytest.raises(httpcore2.ConnectTimeout):
         await open_socket("127.0.0.1", 9, timeout=0)
 
 
+class TestAddresses:
+    """Which of a host's addresses is connected to."""
+
+    @pytest.fixture(autouse=True)
+    def at_once(self, monkeypatch):
+        monkeypatch.setattr(sockets, "NEXT_ADDRESS_AFTER", MOMENT)
+
+    @pytest.fixture
+    async def addresses(self, monkeypatch):
+        found = []
+
+        async def getaddrinfo(*_, **__):
+            return [(":" in address, 1, 6, "", (address, 0)) for address in found]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+        return found
+
+    @asynccontextmanager
+    async def listening(self, address, port=0, context=None):
+        """A server that takes one connection, says nothing, and waits for its end."""
+        gone = asyncio.Event()
+
+        async def wait(reader, writer):
+            await reader.read()
+            writer.close()
+            gone.set()
+
+        async with await asyncio.start_server(wait, address, port, ssl=context) as server:
+            yield server.sockets[0].getsockname()[1]
+            async with asyncio.timeout(5):
+                await gone.wait()
+
+    async def test_one_that_refuses_is_left_for_the_next(self, addresses):
+        addresses += ["127.0.0.2", "127.0.0.1"]
+        async with self.listening("127.0.0.1") as port:
+            (await open_socket("router.test", port)).close()
+
+    async def test_as_is_one_that_does_not_answer(self, addresses):
+        addresses += ["127.0.0.2", "127.0.0.1"]
+        authority = trustme.CA()
+        theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+        authority.issue_cert("router.test").configure_cert(theirs)
+        authority.configure_trust(ours)
+        async with self.listening("127.0.0.1", 0, theirs) as port, self.listening("127.0.0.2", port):
+            socket = await open_socket("router.test", port, (ours, "router.test"), 5.0)
+            assert socket.transport.get_extra_info("peername")[0] == "127.0.0.1"
+            socket.close()
+
+    async def test_the_last_tells_why_none_is(self, addresses):
+        addresses += ["127.0.0.2", "127.0.0.1"]
+        with faults.closed_port() as url, pytest.raises(httpcore2.ConnectError, match="127"):
+            await open_socket("router.test", int(url.rpartition(":")[2].partition("/")[0]))
+
+    async def test_there_may_be_none(self, addresses):
+        assert not addresses
+        with pytest.raises(httpcore2.ConnectError, match="no address"):
+            await open_socket("router.test", 80)
+
+    async def test_families_take_turns(self, addresses):
+        addresses += ["::1", "::2", "::3", "127.0.0.1"]
+        assert await sockets._addresses("router.test", 80) == ["::1", "127.0.0.1", "::2", "::3"]
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_who_is_cancelled_while_connecting_leaves_no_connection(host):
+@pytest.mark.parametrize("late", [False, True])
+async def test_who_leaves_while_connecting_leaves_no_connection(host, late):
     ended = []
 
     async def wait(reader, writer):
@@ -273,12 +344,13 @@ async def test_who_is_cancelled_while_connecting_leaves_no_connection(host):
 
     async with await asyncio.start_server(wait, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        for steps in range(30):
-            connecting = asyncio.ensure_future(open_socket(host, port, None, 5.0))
+        for steps in range(60):
+            connecting = asyncio.ensure_future(open_socket(host, port, None, steps * 2e-5 if late else 5.0))
             for _ in range(steps):
                 await asyncio.sleep(0)
-            connecting.cancel()
-            with suppress(asyncio.CancelledError):
+            if not late:
+                connecting.cancel()
+            with suppress(asyncio.CancelledError, httpcore2.ConnectTimeout):
                 (await connecting).close()
         (await open_socket(host, port, None, 5.0)).close()  # whoever came before has been accepted too
         async with asyncio.timeout(5):

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         Unaccountable,
     )
     from hanzo_agents.facade.analytics import Analytics, ModelStats, Summary
-    from hanzo_agents.facade.ensembles_results import Blended, Comparison, EnsembleEvent, Judged, ModelAnswer
+    from hanzo_agents.facade.ensembles.results import Blended, Comparison, EnsembleEvent, Judged, ModelAnswer
     from hanzo_agents.facade.estimate import CostEstimate
     from hanzo_agents.mcp.serving import AgentServer, serve_agent
     from hanzo_agents.observe.log import Log
@@ -226,7 +226,7 @@ _HOMES = {
         "Unaccountable",
     ),
     "facade.analytics": ("Analytics", "ModelStats", "Summary"),
-    "facade.ensembles_results": ("Blended", "Comparison", "EnsembleEvent", "Judged", "ModelAnswer"),
+    "facade.ensembles.results": ("Blended", "Comparison", "EnsembleEvent", "Judged", "ModelAnswer"),
     "facade.estimate": ("CostEstimate",),
     "mcp.serving": ("AgentServer", "serve_agent"),
     "observe.log": ("Log",),

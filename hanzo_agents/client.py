@@ -22,10 +22,10 @@ from hanzo_agents._wire.redact import Secrets
 from hanzo_agents._wire.transport import LoopLocalTransport
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.facade.asynchronous import AsyncConfigured
-from hanzo_agents.facade.ensembles import AsyncEnsembles
+from hanzo_agents.facade.ensembles.asynchronous import AsyncEnsembles
 from hanzo_agents.facade.keywords import MoreSettings
 from hanzo_agents.facade.understanding import Asked, understood
-from hanzo_agents.opening import MAX_RESPONSE_BYTES, kept_by_copy, local_settings, open_client
+from hanzo_agents.opening import MAX_RESPONSE_BYTES, kept_by_copy, open_client
 from hanzo_agents.settings import checked_key, checked_url
 
 if TYPE_CHECKING:
@@ -144,21 +144,6 @@ class AsyncHanzo(AsyncConfigured, AsyncEnsembles, AsyncOpenAI):  # pyright: igno
         self._inherited = inherited
         self.whole_by_stream = inherited.beside is not None and inherited.beside.whole_by_stream
 
-    @classmethod
-    def local(cls, *, model: str | None = None, **settings: Any) -> Self:
-        """A client of the embedded node: a small real model on this machine, with no key and no network.
-
-        The first call starts the node (about a second); clients in one process share it.
-
-        Args:
-            model: a model of the node; its only one by default.
-            settings: as for the constructor, without `base_url`, `api_key` and `env_file`.
-
-        Raises:
-            ConfigError: the extra `local` or the weights are not installed; the message says what to type.
-        """
-        return cls(**local_settings(model, settings))
-
     def _keep_openai_out(self, headers: Mapping[str, str] | None, sdk: Mapping[str, Any], *, away: bool) -> None:
         """Undo what the SDK took from OPENAI_* variables: they are for another host."""
         self.organization = None if away else sdk.get("organization")
@@ -204,10 +189,9 @@ class AsyncHanzo(AsyncConfigured, AsyncEnsembles, AsyncOpenAI):  # pyright: igno
         value = deliver(reply)
         if not isinstance(options.post_parser, NotGiven) and not stream:
             value = parsed_by(options.post_parser, value)
-        mode = raw_mode(options)
-        if mode is None:
+        if raw_mode(options) is None:
             return value
-        return deliver_raw(reply, mode, self, cast_to=cast_to, options=options, stream_cls=stream_cls, value=value)
+        return deliver_raw(reply.raw, value, self, cast_to=cast_to, options=options, stream_cls=stream_cls)
 
     async def plain_response(self, options: FinalRequestOptions, *, stream: bool) -> Any:
         """The HTTP response of a request that policies do not look into, read unless it is to be streamed."""
@@ -228,7 +212,10 @@ class AsyncHanzo(AsyncConfigured, AsyncEnsembles, AsyncOpenAI):  # pyright: igno
         async def request() -> Any:
             return await once(cast_to, options, stream=stream, stream_cls=stream_cls)
 
-        return await self._plain.run(options.method, options.url, lambda: scrubbed(self, self._secrets, request))
+        return await self._plain.run(
+            options.method, options.url, lambda: scrubbed(self, self._secrets, request),
+            said=(options.json_data, options.extra_json, options.content),
+        )  # fmt: skip
 
     @override
     def copy(  # pyright: ignore[reportIncompatibleMethodOverride]

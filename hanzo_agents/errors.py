@@ -30,7 +30,7 @@ import pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from openai import OpenAIError
+from openai import APIConnectionError, OpenAIError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,10 @@ def _rebuild(kind: type[HanzoError], message: str, state: dict[str, Any]) -> Han
 
 
 class ConfigError(HanzoError, ValueError):
-    """A setting is wrong: the message names the field, what came, and what was expected."""
+    """A setting is wrong: the message names the field, what came (if long, its ends), and what was expected."""
+
+    def __init__(self, message: str, **more: Any) -> None:
+        super().__init__(message if len(message) <= 900 else f"{message[:600]} [...] {message[-200:]}", **more)
 
 
 class Refused(HanzoError):
@@ -202,7 +205,10 @@ class Failure:
     window: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.target}: {type(self.error).__name__}: {self.error}"
+        said, cause = str(self.error), self.error.__cause__
+        if isinstance(self.error, APIConnectionError) and str(cause or ""):
+            said = f"{said.removesuffix('.')} ({cause})"  # the SDK's text says no more than that
+        return f"{self.target}: {type(self.error).__name__}: {said}"
 
 
 class _Failures(HanzoError, ExceptionGroup[Exception]):

@@ -64,7 +64,6 @@ def open_client(
     asked = understood.asked
     base_url, api_key, http_client = asked.base_url, asked.api_key, asked.http_client
     allow_insecure, stack = asked.allow_insecure, understood.stack
-    _refuse_unknown(sdk)
     check_options({**sdk, "default_query": query, "http_client": http_client})
     check_flag("allow_insecure", allow_insecure)
     if http_client is not None and (own := [n for n, v in transport.items() if v not in (None, True)]):
@@ -116,12 +115,6 @@ def _http_client(transport: Mapping[str, Any]) -> httpx2.AsyncClient:
 
 def _stays_here(facade: object) -> bool:
     return bool(getattr(facade, "stays_here", False))
-
-
-def _refuse_unknown(given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if name not in _TEXTS and value is not None:
-            raise ConfigError(f"{name}: not a setting of this client")
 
 
 def check_options(options: Mapping[str, Any]) -> None:

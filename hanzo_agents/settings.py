@@ -76,32 +76,35 @@ class Settings(BaseModel):
     ) -> Self:
         environment = {name: value for name in (URL, KEY, MODEL) if (value := os.environ.get(name, "").strip())}
         file = _read(env_file) if env_file is not None else {}
-        url, key = _pair(_given("base_url", base_url), _given("api_key", api_key), environment, file)
+        (url_name, url), (key_name, key) = _pair(
+            _given("base_url", base_url), _given("api_key", api_key), environment, file
+        )
         return cls(
-            base_url=checked_url("base_url", url, allow_insecure=allow_insecure),
-            api_key=SecretStr(checked_key("api_key", key)),
+            base_url=checked_url(url_name, url, allow_insecure=allow_insecure),
+            api_key=SecretStr(checked_key(key_name, key)),
             model=_given("model", model) or environment.get(MODEL) or file.get(MODEL),
         )
 
 
 def _pair(
     url: str | None, key: str | None, environment: Mapping[str, str], file: Mapping[str, str]
-) -> tuple[str, str]:
+) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The address and its key, each with the name under which it was given."""
     if url is not None and key is not None:
-        return url, key
-    for name, source in (("the environment", environment), ("env_file", file)):
+        return ("base_url", url), ("api_key", key)
+    for where, source in (("", environment), (" in env_file", file)):
         source_url, source_key = source.get(URL), source.get(KEY)
         if url is not None:
             if source_url is not None and source_key is not None and _same(url, source_url):
-                return url, source_key
+                return ("base_url", url), (KEY + where, source_key)
         elif source_url is not None:
             if key is not None:
-                return source_url, key
+                return (URL + where, source_url), ("api_key", key)
             if source_key is not None:
-                return source_url, source_key
+                return (URL + where, source_url), (KEY + where, source_key)
             raise ConfigError(
-                f"api_key: {URL} is set in {name} and {KEY} is not set there; a key is taken only from where "
-                "its URL comes from"
+                f"api_key: {URL} is set{where or ' in the environment'} and {KEY} is not set there; a key is "
+                "taken only from where its URL comes from"
             )
     if url is not None:
         raise ConfigError(
@@ -283,4 +286,6 @@ def checked_text(name: str, value: Any) -> None:
 
 def _shown(url: str) -> str:
     # What is no URL may be a key in the wrong place.
-    return f"{len(url)} characters" if "://" not in url or "@" in url or len(url) > 80 else repr(url)
+    if "://" not in url:
+        return f"{len(url)} characters without a scheme"
+    return f"{len(url)} characters" if "@" in url or len(url) > 80 else repr(url)

@@ -11,15 +11,14 @@ from openai import NotGiven, OpenAI, not_given
 from openai._constants import RAW_RESPONSE_HEADER
 from typing_extensions import override
 
-from hanzo_agents._wire.delivery import entered_of, parsed_by, raw_mode
+from hanzo_agents._wire.delivery import deliver_raw, entered_of, parsed_by, raw_mode
 from hanzo_agents._wire.sync.calls import call_off_loop, run
-from hanzo_agents._wire.sync.delivery import deliver_in_sync, deliver_raw_in_sync, in_sync
+from hanzo_agents._wire.sync.delivery import deliver_in_sync, in_sync, raw_in_sync
 from hanzo_agents.client import AsyncHanzo
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.facade.described import Configured
-from hanzo_agents.facade.ensembles_sync import SyncEnsembles
+from hanzo_agents.facade.ensembles.synchronous import SyncEnsembles
 from hanzo_agents.facade.keywords import MoreSettings
-from hanzo_agents.opening import local_settings
 
 if TYPE_CHECKING:
     import ssl
@@ -136,21 +135,6 @@ class Hanzo(Configured, SyncEnsembles, OpenAI):
         self._ambient_authorizations = frozenset()
         self._inner = _inner
 
-    @classmethod
-    def local(cls, *, model: str | None = None, **settings: Any) -> Self:
-        """A client of the embedded node: a small real model on this machine, with no key and no network.
-
-        The first call starts the node (about a second); clients in one process share it.
-
-        Args:
-            model: a model of the node; its only one by default.
-            settings: as for the constructor, without `base_url`, `api_key` and `env_file`.
-
-        Raises:
-            ConfigError: the extra `local` or the weights are not installed; the message says what to type.
-        """
-        return cls(**local_settings(model, settings))
-
     @property
     def asynchronous(self) -> AsyncHanzo:
         """The client beneath, whose calls run on the loop thread."""
@@ -203,12 +187,10 @@ class Hanzo(Configured, SyncEnsembles, OpenAI):
         value = deliver_in_sync(reply, self)
         if not isinstance(options.post_parser, NotGiven) and not stream:
             value = parsed_by(options.post_parser, value)
-        mode = raw_mode(options)
-        if mode is None:
+        if raw_mode(options) is None:
             return value
-        return deliver_raw_in_sync(
-            reply, mode, self, cast_to=cast_to, options=options, stream_cls=stream_cls, value=value
-        )
+        raw = raw_in_sync(reply, value)
+        return deliver_raw(raw, value, self, cast_to=cast_to, options=options, stream_cls=stream_cls)
 
     def explain(self, **request: Any) -> Plan:
         """What would happen to a request, and why, as `AsyncHanzo.explain` tells.

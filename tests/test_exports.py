@@ -40,6 +40,15 @@ def test_every_name_exists_once_and_is_documented(module):
     assert not undocumented
 
 
+def test_what_tests_need_comes_from_one_place():
+    from hanzo_agents.testing import FakeClock, FaultServer, ScriptedRouter, answers, faults, use_cassette
+
+    homes = {FakeClock.__module__, FaultServer.__module__, ScriptedRouter.__module__, use_cassette.__module__}
+    assert all(home.startswith("hanzo_agents.testing.") for home in homes)
+    assert answers.text("Hi")
+    assert faults.status(503)
+
+
 def test_all_is_in_the_order_a_reader_looks_names_up():
     """Constants, then classes, then functions, each sorted: the order ruff's RUF022 keeps."""
 

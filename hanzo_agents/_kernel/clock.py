@@ -111,11 +111,16 @@ def using_clock(clock: Clock) -> Generator[None]:
         _clock.reset(token)
 
 
+LONGEST = 3_155_760_000.0
+"""Seconds, a hundred years: what takes times has bounds of its own beyond that, a socket and Redis among them."""
+
+
 def seconds(name: str, value: Duration | None, *, zero: bool = True) -> float | None:
     """Check a duration given by a caller and return it in seconds.
 
     Raises:
-        ConfigError: it is not a number or timedelta, is negative, NaN or infinite, or zero where that is wrong.
+        ConfigError: it is not a number or timedelta, is negative, NaN or more than a hundred years, or zero where
+            that is wrong.
     """
     return None if value is None else required_seconds(name, value, zero=zero)
 
@@ -129,10 +134,9 @@ def required_seconds(name: str, value: Duration | None, *, zero: bool = True) ->
         raise ConfigError(f"{name}: expected {wanted} or a timedelta, got {type(value).__name__}")
     if not 0 <= value < float("inf") or (not zero and value == 0):
         raise ConfigError(f"{name}: expected {wanted}, got {value!r}")
-    try:
-        return float(value)
-    except OverflowError:
-        raise ConfigError(f"{name}: expected {wanted}, got a number too large for one") from None
+    if value > LONGEST:
+        raise ConfigError(f"{name}: expected {wanted}, a hundred years at most")
+    return float(value)
 
 
 def seconds_of(value: Duration) -> float:

@@ -14,10 +14,10 @@ MOST_COUNTED = 10**9
 MOST_TARGETS = 50
 
 
-def check_count(field: str, value: object, least: int = 1) -> None:
-    """Refuse what is not an integer from `least` to 10^9."""
-    if type(value) is not int or not least <= value <= MOST_COUNTED:
-        raise ConfigError(f"{field}: expected an integer from {least} to {MOST_COUNTED:,}, got {value!r}")
+def check_count(field: str, value: object, least: int = 1, most: int = MOST_COUNTED) -> None:
+    """Refuse what is not an integer from `least` to `most`."""
+    if type(value) is not int or not least <= value <= most:
+        raise ConfigError(f"{field}: expected an integer from {least} to {most:,}, got {value!r}")
 
 
 def check_flag(field: str, value: object) -> None:

@@ -145,7 +145,7 @@ class Journal:
     leg: bool = False
     """Whether the call is a leg of another one that has a journal of its own."""
     target: str | None = None
-    observers: tuple[Observer, ...] = ()
+    observers: tuple[Observer, ...] = field(default=(), repr=False)
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     decisions: list[Decision] = field(default_factory=list[Decision])
     ended: float | None = None

@@ -6,7 +6,7 @@ SDK: as an override, a method must accept whatever the SDK's does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from openai.types import ChatModel, EmbeddingModel, ReasoningEffort
     from openai.types.chat import (
         ChatCompletionAudioParam,
+        ChatCompletionMessageParam,
         ChatCompletionPredictionContentParam,
         ChatCompletionStreamOptionsParam,
         ChatCompletionToolChoiceOptionParam,
@@ -68,8 +69,9 @@ class Wishes(TypedDict, total=False):
 
 
 class ChatSettings(Attached, Wishes, total=False):
-    """What `chat.completions.create`, `parse` and `stream` take beside `messages` and the format of the answer."""
+    """What `chat.completions.create`, `parse` and `stream` take beside the format of the answer."""
 
+    messages: Required[Iterable[ChatCompletionMessageParam]]
     model: str | ChatModel | Omit
     audio: ChatCompletionAudioParam | Omit | None
     frequency_penalty: float | Omit | None
@@ -107,7 +109,7 @@ class ChatSettings(Attached, Wishes, total=False):
 
 
 class ChatArguments(ChatSettings, total=False):
-    """What `chat.completions.create` takes beside `messages` and `stream`."""
+    """What `chat.completions.create` takes beside `stream`."""
 
     response_format: completion_create_params.ResponseFormat | Omit
 
@@ -162,8 +164,9 @@ class ResponsesStreamArguments(ResponsesSettings, total=False):
 
 
 class EmbeddingsArguments(Attached, total=False):
-    """What `embeddings.create` takes beside `input`."""
+    """What `embeddings.create` takes."""
 
+    input: Required[str | SequenceNotStr[str] | Iterable[int] | Iterable[Iterable[int]]]
     model: str | EmbeddingModel | Omit
     dimensions: int | Omit
     encoding_format: Literal["float", "base64"] | Omit

@@ -14,6 +14,7 @@ from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.shapes import as_dict
 from hanzo_agents._kernel.tap import Tap
 from hanzo_agents._wire.account import StreamAccount
+from hanzo_agents._wire.bodies import hear_closing, raw_response
 from hanzo_agents._wire.compose import Composer
 from hanzo_agents._wire.costs import estimate
 from hanzo_agents._wire.facts import estimated_usage, filled, note_headers, note_usage, usage_of
@@ -30,7 +31,7 @@ from hanzo_agents._wire.labels import Labels
 from hanzo_agents._wire.once import book_failure, pass_guards, send_once, whole_body
 from hanzo_agents._wire.reading import MISSHAPEN, SHAPE_ERRORS, Parser, json_or_none, read_body
 from hanzo_agents._wire.redact import Secrets
-from hanzo_agents._wire.stream import EventReader, HanzoStream, hear_closing, raw_response
+from hanzo_agents._wire.stream import EventReader, HanzoStream
 from hanzo_agents.errors import InvalidResponse
 
 if TYPE_CHECKING:

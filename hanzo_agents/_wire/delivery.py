@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
-from openai import APIResponse, AsyncAPIResponse, BaseModel
+from openai import APIResponse, AsyncAPIResponse, AsyncOpenAI, AsyncStream, BaseModel, Stream
 from openai._constants import RAW_RESPONSE_HEADER
 from openai._legacy_response import LegacyAPIResponse
 from openai._models import FinalRequestOptions, add_request_id
@@ -23,12 +23,10 @@ from hanzo_agents._wire.stream import HanzoStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from openai import AsyncOpenAI
-
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents._wire.dialects.dialect import Dialect, RequestView
 
-__all__ = ["deliver", "deliver_raw", "entered_of", "inner_type", "parsed_by", "raw_mode"]
+__all__ = ["deliver", "deliver_raw", "entered_of", "parsed_by", "raw_mode"]
 
 _DIALECTS: dict[str, Any] = {dialect.path: dialect for dialect in (CHAT, RESPONSES, EMBEDDINGS)}
 
@@ -89,36 +87,21 @@ def deliver(reply: Reply) -> Any:
 
 
 def deliver_raw(
-    reply: Reply,
-    mode: str,
-    client: AsyncOpenAI,
-    *,
-    cast_to: Any,
-    options: FinalRequestOptions,
-    stream_cls: Any,
-    value: Any,
+    raw: Any, value: Any, client: Any, *, cast_to: Any, options: FinalRequestOptions, stream_cls: Any
 ) -> Any:
-    """A raw response whose `.parse()` gives what the stack accepted, not a second reading of the bytes."""
-    streams = isinstance(value, HanzoStream)
-    kind: Any = LegacyAPIResponse if mode == "true" else _response_class(cast_to)
-    inner = inner_type(cast_to)
-    response: Any = kind(
-        raw=reply.raw, client=client, cast_to=inner, stream=streams, stream_cls=stream_cls, options=options
-    )
+    """A raw response whose `.parse()` gives `value`, what the stack accepted: no second reading of the bytes."""
+    kind, inner = _in_two(cast_to, AsyncAPIResponse if isinstance(client, AsyncOpenAI) else APIResponse)
+    made: Any = LegacyAPIResponse if raw_mode(options) == "true" else kind
+    streams = isinstance(value, AsyncStream | Stream)
+    response = made(raw=raw, client=client, cast_to=inner, stream=streams, stream_cls=stream_cls, options=options)
     response._parsed_by_type[inner] = value  # noqa: SLF001
     return response
 
 
-def _response_class(cast_to: Any) -> Any:
-    origin = get_origin(cast_to) or cast_to
-    if inspect.isclass(origin) and issubclass(origin, AsyncAPIResponse):
-        return cast("Any", origin)
-    return cast("Any", AsyncAPIResponse)
-
-
-def inner_type(cast_to: Any) -> Any:
-    """The type inside a response class: `ChatCompletion` of `APIResponse[ChatCompletion]`."""
-    origin = get_origin(cast_to) or cast_to
-    if inspect.isclass(origin) and issubclass(origin, APIResponse | AsyncAPIResponse) and get_args(cast_to):
-        return get_args(cast_to)[0]
-    return cast_to
+def _in_two(cast_to: Any, ordinary: type[Any]) -> tuple[type[Any], Any]:
+    """The class of a response and the type inside: `APIResponse` and `ChatCompletion`."""
+    origin: Any = get_origin(cast_to) or cast_to
+    if not (inspect.isclass(origin) and issubclass(origin, APIResponse | AsyncAPIResponse)):
+        return ordinary, cast_to
+    kind = cast("type[Any]", origin) if issubclass(origin, ordinary) else ordinary
+    return kind, next(iter(get_args(cast_to)), cast_to)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import openai
@@ -63,6 +64,15 @@ class Described:
     def realtime(self) -> Any:
         """Refused: a WebSocket would bypass the policies."""
         raise ConfigError("realtime: WebSocket sessions bypass the policies and are not supported; use openai")
+
+    if not TYPE_CHECKING:  # to a checker it is the SDK's
+
+        @cached_property
+        def beta(self) -> Any:
+            """The SDK's, with the client's own chat, and without sessions."""
+            from hanzo_agents._wire.beta import HanzoBeta, SyncBeta
+
+            return SyncBeta(self) if isinstance(self, openai.OpenAI) else HanzoBeta(self)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client holds connections and does not pickle; make one in each process")

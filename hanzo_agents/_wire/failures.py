@@ -93,11 +93,15 @@ def redirected(response: httpx2.Response) -> InvalidResponse:
     )
 
 
+_A_PAGE = "; is base_url the router's address, with its /v1?"
+
+
 def not_an_answer(why: str, response: Any, content: bytes, secrets: Secrets) -> InvalidResponse:
     """A success status around something that is no answer."""
     kind = secrets.scrub(response.headers.get("content-type", "none"))
+    page = kind.lower().startswith("text/html")
     return InvalidResponse(
-        f"{why} (content-type: {kind})",
+        f"{why} (content-type: {kind}){_A_PAGE if page else ''}",
         code="invalid_response",
         request_id=request_id_of(response),
         body=secrets.excerpt(content),

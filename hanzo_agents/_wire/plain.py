@@ -5,6 +5,7 @@ With wire retries off they would silently lose the SDK's own, so they keep Deadl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,13 @@ from hanzo_agents._kernel.stack import Place, Policy, Stack
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.tracking import open_journal, tracked
 from hanzo_agents._wire.failures import connection_error, redirected, status_error
-from hanzo_agents.errors import HanzoError, InvalidResponse
+from hanzo_agents.errors import HanzoError, InvalidResponse, Refused
 from hanzo_agents.policies.classify import not_sent
 from hanzo_agents.policies.deadline import Deadline
 from hanzo_agents.policies.retry import Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from hanzo_agents._wire.redact import Secrets
 
@@ -54,20 +55,36 @@ class PlainView:
 
 
 class PlainRequests:
-    """Deadline and Retry around requests that the SDK itself makes."""
+    """Deadline and Retry around requests that the SDK itself makes; what must stay on this machine is not sent."""
 
     def __init__(self, stack: Stack, *, single: bool) -> None:
         kept = [policy for policy in stack.policies if isinstance(policy, Deadline | Retry) or _pays(policy)]
         self._reading = Stack.silently(kept)
         self._writing = Stack.silently(map(only_unsent, kept))
         self._single = single
+        here = any(getattr(policy, "stays_here", False) for policy in stack.policies)
+        self._staying = () if here else tuple(_staying(stack.policies))
 
-    async def run(self, method: str, path: str, request: Callable[[], Awaitable[Any]]) -> Any:
-        """Run one request; only a GET is repeated after it may have reached the upstream."""
+    async def run(
+        self, method: str, path: str, request: Callable[[], Awaitable[Any]], *, said: Sequence[Any] = ()
+    ) -> Any:
+        """Run one request; only a GET is repeated after it may have reached the upstream.
+
+        Args:
+            method: of HTTP.
+            path: below the address.
+            request: sends it.
+            said: what its body holds.
+
+        Raises:
+            Refused: a text in it must stay on this machine, and nobody chooses where it goes.
+        """
 
         async def send(call: Call) -> Reply:
             return Reply(await request())
 
+        if self._staying:
+            self._hold(f"{method.upper()} {path}", said)
         clock = current_clock()
         stack = self._reading if method.lower() == "get" else self._writing
         call = Call(
@@ -79,10 +96,40 @@ class PlainRequests:
         )
         return (await tracked(stack.bind(send), call)).value
 
+    def _hold(self, what: str, said: Sequence[Any]) -> None:
+        text = "\n".join(_texts([*said]))
+        if text and any(local_for(text) for local_for in self._staying):
+            raise Refused(f"{what} is not routed, and it must stay on this machine", code="local_only")
+
 
 def _pays(policy: Policy) -> bool:
     """Whether it is a budget: it refuses what costs and has no price, images and speech for example."""
     return getattr(policy, "place", None) is Place.BUDGET
+
+
+def _staying(policies: Iterable[Policy]) -> Iterator[Callable[[str], object]]:
+    """What says of a text whether it must stay on this machine."""
+    for policy in policies:
+        if (
+            getattr(policy, "place", None) is Place.ROUTE
+            and (found := getattr(policy, "local_for", None)) is not None
+        ):
+            yield found
+        yield from _staying(getattr(policy, "stack", ()))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The strings in a body, but for media that are spelled as one."""
+    if isinstance(value, bytes):
+        yield value.decode(errors="replace")
+    elif isinstance(value, str):
+        if not value.startswith("data:"):
+            yield value
+    else:
+        inner: Any = value
+        parts = inner.values() if isinstance(value, Mapping) else inner if isinstance(value, list | tuple) else ()
+        for part in parts:
+            yield from _texts(part)
 
 
 def only_unsent(policy: Policy) -> Policy:

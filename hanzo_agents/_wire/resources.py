@@ -1,7 +1,7 @@
 """The resources whose calls run through the policies. Everything else about them is the SDK's.
 
 `model` may be left out everywhere when the client has a default. The two `create` that are called most have a fast
-lane (see `_wire.lane`).
+lane (see `_wire.fast_lane`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openai import AsyncStream
-    from openai._types import SequenceNotStr
     from openai.lib.streaming.chat import AsyncChatCompletionStreamManager
     from openai.lib.streaming.responses import AsyncResponseStreamManager
     from openai.types.chat import ChatCompletionMessageParam, completion_create_params
@@ -70,29 +69,15 @@ class HanzoCompletions(AsyncCompletions):
 
     @overload
     async def create(
-        self,
-        *,
-        messages: Iterable[ChatCompletionMessageParam],
-        stream: Literal[False] | Omit | None = omit,
-        **arguments: Unpack[ChatArguments],
+        self, *, stream: Literal[False] | Omit | None = omit, **arguments: Unpack[ChatArguments]
     ) -> HanzoChatCompletion: ...
 
     @overload
-    async def create(
-        self,
-        *,
-        messages: Iterable[ChatCompletionMessageParam],
-        stream: Literal[True],
-        **arguments: Unpack[ChatArguments],
-    ) -> HanzoChatStream: ...
+    async def create(self, *, stream: Literal[True], **arguments: Unpack[ChatArguments]) -> HanzoChatStream: ...
 
     @overload
     async def create(
-        self,
-        *,
-        messages: Iterable[ChatCompletionMessageParam],
-        stream: bool,
-        **arguments: Unpack[ChatArguments],
+        self, *, stream: bool, **arguments: Unpack[ChatArguments]
     ) -> HanzoChatCompletion | HanzoChatStream: ...
 
     @override
@@ -101,7 +86,7 @@ class HanzoCompletions(AsyncCompletions):
         if self._client.whole_by_stream and wants_whole(kwargs):
             return await self._gathered(kwargs)
         fill_model(self._client.default_model, spell_tools(kwargs))
-        engine = self._client._engine  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        engine = self._client.engine
         entered = CHAT_LANE.enter(engine, kwargs)
         if entered is None:
             if wishes := wishes_in(kwargs, self._client.stack):
@@ -121,18 +106,14 @@ class HanzoCompletions(AsyncCompletions):
 
     @override
     async def parse(
-        self,
-        *,
-        messages: Iterable[ChatCompletionMessageParam],
-        response_format: type[T] | Omit = omit,
-        **settings: Unpack[ChatSettings],
+        self, *, response_format: type[T] | Omit = omit, **settings: Unpack[ChatSettings]
     ) -> HanzoParsedChatCompletion[T]:
         """As `openai`'s, sent through the policies."""
         ordinary: Any = super()
         arguments = fill_model(self._client.default_model, spell_tools({**settings}))
         with heeding(arguments, self._client.stack):
             parsed: HanzoParsedChatCompletion[T] = await ordinary.parse(
-                messages=messages, response_format=response_format, **arguments
+                response_format=response_format, **arguments
             )
         return parsed
 
@@ -140,7 +121,6 @@ class HanzoCompletions(AsyncCompletions):
     def stream(
         self,
         *,
-        messages: Iterable[ChatCompletionMessageParam],
         response_format: completion_create_params.ResponseFormat | type[T] | Omit = omit,
         **settings: Unpack[ChatSettings],
     ) -> AsyncChatCompletionStreamManager[T]:
@@ -148,7 +128,7 @@ class HanzoCompletions(AsyncCompletions):
         arguments = fill_model(self._client.default_model, spell_tools({**settings}))
         ordinary: Any = super(HanzoCompletions, wished(self, wishes_in(arguments, self._client.stack)))
         manager: AsyncChatCompletionStreamManager[T] = ordinary.stream(
-            messages=messages, response_format=response_format, **arguments
+            response_format=response_format, **arguments
         )
         return manager
 
@@ -219,7 +199,7 @@ class HanzoResponses(AsyncResponses):
         """As `openai`'s, sent through the policies."""
         if not spell_tools(kwargs, flat=True).get("prompt"):
             fill_model(self._client.default_model, kwargs)
-        engine = self._client._engine  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        engine = self._client.engine
         entered = RESPONSES_LANE.enter(engine, kwargs)
         if entered is None:
             if wishes := wishes_in(kwargs, self._client.stack):
@@ -284,15 +264,10 @@ class HanzoEmbeddings(AsyncEmbeddings):
     _client: AsyncHanzo  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @override
-    async def create(
-        self,
-        *,
-        input: str | SequenceNotStr[str] | Iterable[int] | Iterable[Iterable[int]],
-        **arguments: Unpack[EmbeddingsArguments],
-    ) -> HanzoCreateEmbeddingResponse:
+    async def create(self, **arguments: Unpack[EmbeddingsArguments]) -> HanzoCreateEmbeddingResponse:
         """As `openai`'s, sent through the policies."""
         ordinary: Any = super()
         embedded: HanzoCreateEmbeddingResponse = await ordinary.create(
-            input=input, **fill_model(self._client.default_model, {**arguments})
+            **fill_model(self._client.default_model, {**arguments})
         )
         return embedded

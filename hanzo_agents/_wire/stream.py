@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import httpx2
 from openai import APIConnectionError, APITimeoutError, AsyncStream
 from openai._httpx2 import request_exceptions
 from openai._streaming import SSEDecoder
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from hanzo_agents._wire.redact import Secrets
     from hanzo_agents._wire.replies import HanzoChatCompletionChunk
 
-__all__ = ["EventReader", "HanzoChatStream", "HanzoStream", "hear_closing", "raw_response"]
+__all__ = ["EventReader", "HanzoChatStream", "HanzoStream"]
 
 GRACE = 2.0
 """Seconds to wait for what may follow a whole answer (usage, the end of the body) on an open connection."""
@@ -236,59 +234,3 @@ if TYPE_CHECKING:
 else:
     # What only a type checker needs to know: the stream of the SDK's chunks yields ours.
     HanzoChatStream = HanzoStream
-
-
-class ClosingBytes(httpx2.AsyncByteStream):
-    """Lets us hear of `response.aclose()`: the SDK's `.stream()` closes the response, not the stream."""
-
-    def __init__(self, inner: Any, closed: Callable[[], None]) -> None:
-        self._inner = inner
-        self._closed = closed
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        chunks: AsyncIterator[bytes] = self._inner.__aiter__()
-        return chunks
-
-    @override
-    async def aclose(self) -> None:
-        self._closed()
-        await self._inner.aclose()
-
-
-def hear_closing(response: Any, primed: Primed) -> None:
-    """Settle the stream when its response is closed by somebody else than its reader."""
-    if not isinstance(response, httpx2.Response):
-        # A legacy httpx client takes only streams of its own; there the reader alone settles.
-        return
-    watched = weakref.ref(primed)
-
-    def closed() -> None:
-        stream = watched()
-        # Reaching the end of the bytes closes the response too, while we read: that is no leaving.
-        if stream is not None and not stream.reading:
-            stream.left()
-
-    response.stream = ClosingBytes(response.stream, closed)
-
-
-class _BytesAgain(httpx2.AsyncByteStream):
-    """The bytes of an accepted stream; closing them leaves the stream."""
-
-    def __init__(self, reader: EventReader, primed: Primed) -> None:
-        self._reader = reader
-        self._primed = primed
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._reader.bytes_again()
-
-    @override
-    async def aclose(self) -> None:
-        await self._primed.aclose()
-
-
-def raw_response(response: Any, reader: EventReader, primed: Primed) -> httpx2.Response:
-    """A response that can be read raw, or through the accepted stream, once."""
-    headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
-    return httpx2.Response(
-        response.status_code, headers=headers, stream=_BytesAgain(reader, primed), request=response.request
-    )

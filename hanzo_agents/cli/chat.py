@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hanzo_agents.cli.connection import Connection, address, chosen_model, connected
+from hanzo_agents.cli.connection import Connection, address, chosen_model, connected, ctrl_c_heard
 from hanzo_agents.cli.problem import Command, Problem, printable
 
 if TYPE_CHECKING:
@@ -83,6 +83,10 @@ class _Talk:
 
     async def answer(self, question: str) -> None:
         """Stream the answer. A question that was not answered to the end leaves no trace in the conversation."""
+        with ctrl_c_heard():
+            await self._answer(question)
+
+    async def _answer(self, question: str) -> None:
         from hanzo_agents import track
         from hanzo_agents.cli.answer import run_shown
 

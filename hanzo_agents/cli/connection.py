@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,12 +15,12 @@ import click
 from hanzo_agents.cli.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
     from contextlib import AbstractContextManager
 
     from hanzo_agents.provider import HanzoModelProvider
 
-__all__ = ["Connection", "address", "chosen_model", "connected"]
+__all__ = ["Connection", "address", "chosen_model", "connected", "ctrl_c_heard"]
 
 _T = TypeVar("_T")
 _SHOWN_MODELS = 8
@@ -72,8 +74,9 @@ class Connection:
         provider = self.open()
 
         async def work_and_close() -> _T:
-            async with provider:
-                return await work(provider)
+            with ctrl_c_heard():
+                async with provider:
+                    return await work(provider)
 
         with self.explained(provider):
             return asyncio.run(work_and_close())
@@ -83,6 +86,27 @@ class Connection:
         from hanzo_agents.cli.explain import explaining
 
         return explaining(provider, local=self.local)
+
+
+@contextmanager
+def ctrl_c_heard() -> Generator[None]:
+    """Let Ctrl-C end the wait of the running event loop, in a block of a coroutine.
+
+    Without it asyncio hears of a signal only between two waits, or when it interrupts one: of what comes right
+    before a wait it hears when something else ends that. What the signal does stays as it is.
+    """
+    loop, at_ctrl_c = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
+    try:
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # for the descriptor that wakes the loop
+    except NotImplementedError:  # on Windows, where the loop always has one
+        yield
+        return
+    signal.signal(signal.SIGINT, at_ctrl_c)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, at_ctrl_c)
 
 
 def _require_environment() -> None:

@@ -36,7 +36,7 @@ _TIMEOUT = click.option(
 
 @click.group()
 def mcp() -> None:
-    """Look at MCP servers and try their tools, or serve agents as one."""
+    """Try the tools of MCP servers, or serve agents as one."""
 
 
 mcp.add_command(serve)
@@ -48,7 +48,7 @@ mcp.add_command(serve)
 @click.option("--json", "as_json", is_flag=True, help="Print definitions as JSON.")
 @click.argument("server", nargs=-1, type=click.UNPROCESSED)
 def tools(*, server: tuple[str, ...], config: str | None, timeout: float, as_json: bool) -> None:
-    """List the tools of SERVER: a URL, or a command and its arguments.
+    """List the tools of SERVER: a URL, or a command with arguments.
 
     Without one, those of HANZO_MCP_URL or of mcp.json in this folder. Options of ours come before the server.
     """
@@ -74,7 +74,9 @@ def tools(*, server: tuple[str, ...], config: str | None, timeout: float, as_jso
 @_TIMEOUT
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, required=True, metavar="[SERVER] TOOL [ARGUMENTS]")
 def call(*, words: tuple[str, ...], config: str | None, timeout: float) -> None:
-    """Use a tool once: SERVER is a URL or a command, ARGUMENTS a JSON object such as '{"a": 1}'.
+    """Use a tool once.
+
+    SERVER is a URL or a command, ARGUMENTS a JSON object such as '{"a": 1}'.
 
     Exits with 1 when the tool reports an error. Options of ours come before the server.
     """

@@ -23,9 +23,10 @@ QUESTION = "What's the weather in Paris?"
 @click.option("--local", is_flag=True, help="Use the embedded node even when a router is configured.")
 @click.option("-m", "--model", metavar="NAME", help="The model to ask. Default: HANZO_MODEL.")
 def quickstart(*, local: bool, model: str | None) -> None:
-    """Run an agent with a tool, stream its answer, and show what it took.
+    """Run an agent with a tool, and show what it took.
 
-    The embedded node answers; or the router, when HANZO_ROUTER_URL and HANZO_API_KEY are set.
+    The answer is streamed. The embedded node gives it; or the router, when HANZO_ROUTER_URL and HANZO_API_KEY
+    are set.
     """
     from rich.console import Console
 

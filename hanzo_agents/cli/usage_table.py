@@ -54,7 +54,9 @@ def show(report: Report, console: Console) -> None:
 def notes(total: Line) -> list[str]:
     """What to know of the sum."""
     found: list[str] = []
-    if total.estimated:
+    if total.estimated and total.estimated == total.cost:
+        found.append("All of it is estimated.")
+    elif total.estimated:
         found.append(f"{dollars(total.estimated)} of it is estimated; the rest was reported.")
     if total.unpriced:
         found.append(f"The cost of {_number(total.unpriced, 'call')} is unknown, and not in it.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,7 @@ class Analytics:
     def get_summary(self) -> Summary:
         """Everything so far. Calls under way are not in it; requests that ended after their call are."""
         with self._turns:
-            stats = {name: _copied(one) for name, one in self._models.items()}
+            stats = {name: replace(one) for name, one in self._models.items()}
             calls = self._calls
             return Summary(
                 total_requests=calls,
@@ -123,8 +123,9 @@ class Analytics:
         self._calls += 1
         self._failed += outcome in {"error", "broken", "refused"}
         self._seconds += journal.ended - journal.started
-        hit = outcomes.from_cache(journal) or any(a.cache_hit and a.accepted is not None for a in attempts)
-        self._hits += hit
+        self._hits += outcomes.from_cache(journal) or any(
+            attempt.cache_hit and attempt.accepted is not None for attempt in attempts
+        )
 
     def _attempt(self, attempt: Attempt) -> None:
         if not outcomes.is_request(attempt):
@@ -145,9 +146,3 @@ class Analytics:
         if attempt.usage is not None and not attempt.cache_hit:
             stats.input_tokens += attempt.usage.input_tokens
             stats.output_tokens += attempt.usage.output_tokens
-
-
-def _copied(stats: ModelStats) -> ModelStats:
-    return ModelStats(
-        stats.requests, stats.failed, stats.cost, stats.unpriced, stats.input_tokens, stats.output_tokens
-    )

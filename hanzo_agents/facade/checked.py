@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from hanzo_agents._kernel.fields import check_flag as check_given_flag
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def known_as(**names: str) -> Generator[None]:
 
 def check_flag(name: str, value: object) -> None:
     """Raise ConfigError unless the value is True, False or not given (None)."""
-    if value is not None and not isinstance(value, bool):
-        raise ConfigError(f"{name}: expected True or False, got {value!r}")
+    if value is not None:
+        check_given_flag(name, value)
 
 
 def check_share(name: str, value: object) -> None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hanzo_agents._kernel.stack import Place, Policy, Stack
 from hanzo_agents.errors import ConfigError
+from hanzo_agents.facade.auto_route import AutoRoute
 from hanzo_agents.facade.caching import caches_of
 from hanzo_agents.facade.checked import check_flag
 from hanzo_agents.facade.keywords import AUTO, PLACES, CacheKeywords
 from hanzo_agents.facade.places import placed
 from hanzo_agents.facade.resilience import breaker_of, deadline_of, retry_of
-from hanzo_agents.facade.routing import AutoRoute, route_of
+from hanzo_agents.facade.routing import route_of
 from hanzo_agents.facade.spending import budget_of
 from hanzo_agents.facade.staying import check_stays_here
 from hanzo_agents.facade.understanding import Understood
@@ -152,11 +153,10 @@ def recached(inherited: Inherited, settings: CacheKeywords) -> Inherited:
     others = [policy for policy in inherited.stack if not any(policy is one for one in old)]
     if held := [p for p in others if getattr(p, "place", None) in {Place.CACHE, Place.SEMANTIC}]:
         raise ConfigError(f"configure_cache: policies hold a {type(held[0]).__name__}; configure that one")
-    given: Any = {"enable_cache": True, **facade.caching, **settings}
-    if settings.get("enable_cache") is False:
+    wanted = settings.get("enable_cache")
+    given: Any = {**facade.caching, **settings, "enable_cache": True if wanted is None else wanted}
+    if wanted is False:
         given = settings
-    elif settings.get("enable_cache") is None:
-        given["enable_cache"] = True
     if facade.stays_here:
         check_stays_here(given)
     same = all(given.get(name) == facade.caching.get(name) for name in ("cache_backend", "redis_url"))
@@ -178,15 +178,13 @@ def _listed(policies: Any, given: Keywords) -> list[Policy]:
     if policies is None:
         return []
     exact = isinstance(policies, Stack)
-    if (exact or policies == []) and not any(
-        value is not None for name, value in given.items() if name not in PLACES
-    ):
-        return []
-    listed: list[Policy] = [*policies] if not isinstance(policies, str) and hasattr(policies, "__iter__") else []
     if exact or policies == []:
-        name = next(name for name, value in given.items() if value is not None and name not in PLACES)
+        adding = [name for name, value in given.items() if value is not None and name not in PLACES]
+        if not adding:
+            return []
         what = "an exact Stack" if exact else "[], which turns all policies off"
-        raise ConfigError(f"{name}: policies is {what}; put what you want into a list of policies")
+        raise ConfigError(f"{adding[0]}: policies is {what}; put what you want into a list of policies")
+    listed: list[Policy] = [*policies] if not isinstance(policies, str) and hasattr(policies, "__iter__") else []
     if not listed:
         raise ConfigError(f"policies: expected a list of policies or a Stack, got {type(policies).__name__}")
     return listed

@@ -1,12 +1,13 @@
-"""The part of both clients by which their keywords are asked about, and changed."""
+"""The part of both clients that makes no call: how they are made, asked about, and changed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from hanzo_agents._wire.described import Described
 from hanzo_agents.errors import ConfigError
+from hanzo_agents.opening import local_settings
 
 if TYPE_CHECKING:
     from hanzo_agents._wire.inherited import Inherited
@@ -21,7 +22,23 @@ __all__ = ["Configured"]
 
 
 class Configured(Described):
-    """What a client says of its keywords, and lets be changed while it lives."""
+    """How a client is made without an address, what it says of its keywords, and what may be changed of them."""
+
+    @classmethod
+    def local(cls, *, model: str | None = None, **settings: Any) -> Self:
+        """A client of the embedded node: a small real model on this machine, with no key and no network.
+
+        The first call starts the node (about a second); clients in one process share it.
+
+        Args:
+            model: a model of the node; its only one by default.
+            settings: as for the constructor, without `base_url`, `api_key` and `env_file`.
+
+        Raises:
+            ConfigError: the extra `local` or the weights are not installed; the message says what to type.
+        """
+        client: Any = cls
+        return cast("Self", client(**local_settings(model, settings)))
 
     @property
     def analytics(self) -> Analytics:

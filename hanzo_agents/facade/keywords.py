@@ -24,7 +24,6 @@ __all__ = [
     "RouteKeywords",
 ]
 
-
 AUTO = "auto"
 """The model that calls ask for which leave the choice to the client."""
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.stack import Stack
-from hanzo_agents.facade.keywords import KEYWORDS
+from hanzo_agents.errors import ConfigError
+from hanzo_agents.facade.keywords import KEYWORDS, MoreSettings
 from hanzo_agents.policies.default import stack_of
 from hanzo_agents.settings import URL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from hanzo_agents._kernel.stack import Policy
@@ -56,9 +58,10 @@ def understood(asked: Asked, more: dict[str, Any]) -> Understood:
         more: the others. The keywords are taken out of it.
 
     Raises:
-        ConfigError: a keyword is wrong, or contradicts another one.
+        ConfigError: a keyword is wrong, there is none of that name, or it contradicts another one.
     """
     given: Any = {name: more.pop(name) for name in KEYWORDS.intersection(more)}
+    _refuse_unknown(more)
     if all(value is None for value in given.values()) and not nowhere(asked):
         stack = stack_of(asked.policies, fallbacks=asked.fallbacks, max_retries=asked.max_retries)
         return Understood(asked=asked, stack=stack)
@@ -66,6 +69,15 @@ def understood(asked: Asked, more: dict[str, Any]) -> Understood:
     from hanzo_agents.facade.composing import composed
 
     return composed(asked, given)
+
+
+def _refuse_unknown(given: Mapping[str, Any]) -> None:
+    known = MoreSettings.__optional_keys__
+    for name, value in given.items():
+        if name not in known and value is not None:
+            names = sorted({*known, *(field.name for field in fields(Asked))})
+            like = get_close_matches(name, names, 1)
+            raise ConfigError(f"{name}: not a setting of this client{f'; is {like[0]} meant?' if like else ''}")
 
 
 def nowhere(asked: Asked) -> bool:

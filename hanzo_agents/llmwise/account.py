@@ -1,4 +1,4 @@
-"""Conversations, history, credits, usage, keys and memory: functions from arguments to a request."""
+"""What belongs to an account, from conversations to settings: functions from arguments to a request."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from hanzo_agents.llmwise.request import Request, delete, get, patch, path_part, post, put, read, sent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hanzo_agents.llmwise.shapes import JsonDict
 
 
@@ -156,3 +158,69 @@ def memory_delete(memory_id: str) -> Request[JsonDict]:
 def memory_clear() -> Request[JsonDict]:
     """Forget everything."""
     return delete("/memory")
+
+
+def settings_keys() -> Request[JsonDict]:
+    """Which providers have a key of the account's own."""
+    return get("/settings/keys")
+
+
+def settings_save_keys(keys: Mapping[str, str]) -> Request[JsonDict]:
+    """Store keys of providers, by provider."""
+    kept = read("keys", keys, dict)
+    return put("/settings/keys", {"keys": kept}, secrets=tuple(map(str, kept.values())))
+
+
+def settings_delete_key(provider: str) -> Request[JsonDict]:
+    """Remove the key of a provider."""
+    return delete(f"/settings/keys/{path_part('provider', provider)}")
+
+
+def settings_privacy() -> Request[JsonDict]:
+    """What is kept, and what it is used for."""
+    return get("/settings/privacy")
+
+
+def settings_update_privacy(
+    *,
+    purge_existing_data: bool,
+    data_training_opt_in: bool | None = None,
+    zero_retention_mode: bool | None = None,
+) -> Request[JsonDict]:
+    """Change what is kept.
+
+    Args:
+        purge_existing_data: whether what is stored already is deleted, for good. The official client does it
+            unless told otherwise; here it has to be said.
+        data_training_opt_in: whether models may be trained on it.
+        zero_retention_mode: whether nothing is stored from now on.
+    """
+    purge = {"purge_existing_data": read("purge_existing_data", purge_existing_data)}
+    more = sent(data_training_opt_in=data_training_opt_in, zero_retention_mode=zero_retention_mode)
+    return put("/settings/privacy", {**purge, **more})
+
+
+def settings_copilot_state() -> Request[JsonDict]:
+    """How far the copilot of the dashboard has got."""
+    return get("/settings/copilot")
+
+
+def settings_update_copilot(
+    *, goal: str | None = None, onboarded: bool | None = None, checklist: Mapping[str, bool] | None = None
+) -> Request[JsonDict]:
+    """Tell the copilot."""
+    return put("/settings/copilot", sent(goal=goal, onboarded=onboarded, checklist=checklist))
+
+
+def settings_ask_copilot(
+    *, question: str, path: str | None = None, context: Mapping[str, str] | None = None
+) -> Request[JsonDict]:
+    """Ask the copilot.
+
+    Args:
+        question: in words.
+        path: the page of the dashboard it is about.
+        context: what else it should know.
+    """
+    body = {"question": read("question", question), **sent(path=path, context=context)}
+    return post("/settings/copilot/ask", body, paid=True)

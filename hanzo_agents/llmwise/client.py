@@ -13,8 +13,8 @@ from hanzo_agents._wire.transport import LoopLocalTransport
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.llmwise.endpoint import DEFAULT_URL, Endpoint, api_root
 from hanzo_agents.llmwise.engine import Engine
-from hanzo_agents.llmwise.events import AsyncEvents
 from hanzo_agents.llmwise.methods import Methods
+from hanzo_agents.llmwise.stream import AsyncEvents
 from hanzo_agents.policies.default import stack_of
 from hanzo_agents.routing.asked import dollars_of
 from hanzo_agents.settings import ServiceSettings, service_address

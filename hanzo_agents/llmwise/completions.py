@@ -24,7 +24,6 @@ __all__ = ["Chunks", "completion", "messages_of"]
 
 Reason = Literal["stop", "length", "content_filter"]
 
-
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
 

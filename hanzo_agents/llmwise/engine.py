@@ -84,6 +84,7 @@ class Engine:
             dropped: settings that the caller has and LLMWise does not take.
         """
         view = ModeView(request)
+        exchange = Exchange(self._credit, list(dropped))
         clock = current_clock()
         chat = view.operation == "chat"
         call = Call(
@@ -94,13 +95,12 @@ class Engine:
             pinned=not chat or view.stateful,
             single=single,
             home=self._home.base_url,
-            payload=Exchange(self._credit, list(dropped)),
+            payload=exchange,
             codec=self._codec,
             prices=prices_of(view),
             clock=clock,
             spare=spare_stands_by.get(),
         )
-        exchange: Exchange = call.payload
         try:
             return await tracked(self._replayed if chat else self._once, call)
         except BaseException:

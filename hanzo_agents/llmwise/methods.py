@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from hanzo_agents._wire.sync.calls import Iteration
     from hanzo_agents.llmwise.client import AsyncLLMWise, LLMWise
-    from hanzo_agents.llmwise.events import AsyncEvents
     from hanzo_agents.llmwise.request import Request
     from hanzo_agents.llmwise.shapes import Event
+    from hanzo_agents.llmwise.stream import AsyncEvents
 
 __all__ = ["Method", "Methods", "StreamMethod"]
 
@@ -134,11 +134,11 @@ class Methods:
     optimization_update_regression_schedule = Method(optimization.optimization_update_regression_schedule)
     optimization_run_regression_schedule = Method(optimization.optimization_run_regression_schedule)
 
-    settings_keys = Method(optimization.settings_keys)
-    settings_save_keys = Method(optimization.settings_save_keys)
-    settings_delete_key = Method(optimization.settings_delete_key)
-    settings_privacy = Method(optimization.settings_privacy)
-    settings_update_privacy = Method(optimization.settings_update_privacy)
-    settings_copilot_state = Method(optimization.settings_copilot_state)
-    settings_update_copilot = Method(optimization.settings_update_copilot)
-    settings_ask_copilot = Method(optimization.settings_ask_copilot)
+    settings_keys = Method(account.settings_keys)
+    settings_save_keys = Method(account.settings_save_keys)
+    settings_delete_key = Method(account.settings_delete_key)
+    settings_privacy = Method(account.settings_privacy)
+    settings_update_privacy = Method(account.settings_update_privacy)
+    settings_copilot_state = Method(account.settings_copilot_state)
+    settings_update_copilot = Method(account.settings_update_copilot)
+    settings_ask_copilot = Method(account.settings_ask_copilot)

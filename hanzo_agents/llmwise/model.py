@@ -20,7 +20,7 @@ from hanzo_agents.errors import ConfigError, Unsupported
 from hanzo_agents.llmwise.client import AsyncLLMWise, LLMWise
 from hanzo_agents.llmwise.completions import Chunks, completion, messages_of
 from hanzo_agents.llmwise.modes import chat, chat_stream
-from hanzo_agents.llmwise.shapes import ChatOptions, CompareOptions
+from hanzo_agents.llmwise.shapes import ChatOptions
 
 if TYPE_CHECKING:
     from agents.model_settings import ModelSettings
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LLMWiseModel"]
 
-_OPTIONS = frozenset(ChatOptions.__annotations__) | frozenset(CompareOptions.__annotations__)
+_OPTIONS = frozenset(ChatOptions.__annotations__)
 _SILENT = frozenset({"model", "messages", "stream", "stream_options", "extra_body"})
 """What is sent otherwise, or means nothing here."""
 

@@ -37,10 +37,10 @@ __all__ = [
 ]
 
 _TAKES = {
-    "chat": frozenset(ChatOptions.__annotations__) | frozenset(CompareOptions.__annotations__),
-    "compare": frozenset(CompareOptions.__annotations__),
-    "blend": frozenset(BlendOptions.__annotations__) | frozenset(CompareOptions.__annotations__),
-    "judge": frozenset(JudgeOptions.__annotations__) | frozenset(CompareOptions.__annotations__),
+    "chat": ChatOptions.__annotations__,
+    "compare": CompareOptions.__annotations__,
+    "blend": BlendOptions.__annotations__,
+    "judge": JudgeOptions.__annotations__,
 }
 
 MODES = {f"/{mode}": mode for mode in _TAKES}

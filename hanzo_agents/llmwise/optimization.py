@@ -1,10 +1,10 @@
-"""Optimization and settings: functions from arguments to a request."""
+"""Optimization: functions from arguments to a request."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hanzo_agents.llmwise.request import Request, delete, get, path_part, post, put, read, sent
+from hanzo_agents.llmwise.request import Request, get, path_part, post, put, sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,69 +124,3 @@ def optimization_update_regression_schedule(schedule_id: str, payload: Mapping[s
 def optimization_run_regression_schedule(schedule_id: str) -> Request[JsonDict]:
     """Run what a schedule runs, now."""
     return post(f"{_SCHEDULES}/{path_part('schedule_id', schedule_id)}/run", paid=True)
-
-
-def settings_keys() -> Request[JsonDict]:
-    """Which providers have a key of the account's own."""
-    return get("/settings/keys")
-
-
-def settings_save_keys(keys: Mapping[str, str]) -> Request[JsonDict]:
-    """Store keys of providers, by provider."""
-    kept = read("keys", keys, dict)
-    return put("/settings/keys", {"keys": kept}, secrets=tuple(map(str, kept.values())))
-
-
-def settings_delete_key(provider: str) -> Request[JsonDict]:
-    """Remove the key of a provider."""
-    return delete(f"/settings/keys/{path_part('provider', provider)}")
-
-
-def settings_privacy() -> Request[JsonDict]:
-    """What is kept, and what it is used for."""
-    return get("/settings/privacy")
-
-
-def settings_update_privacy(
-    *,
-    purge_existing_data: bool,
-    data_training_opt_in: bool | None = None,
-    zero_retention_mode: bool | None = None,
-) -> Request[JsonDict]:
-    """Change what is kept.
-
-    Args:
-        purge_existing_data: whether what is stored already is deleted, for good. The official client does it
-            unless told otherwise; here it has to be said.
-        data_training_opt_in: whether models may be trained on it.
-        zero_retention_mode: whether nothing is stored from now on.
-    """
-    purge = {"purge_existing_data": read("purge_existing_data", purge_existing_data)}
-    more = sent(data_training_opt_in=data_training_opt_in, zero_retention_mode=zero_retention_mode)
-    return put("/settings/privacy", {**purge, **more})
-
-
-def settings_copilot_state() -> Request[JsonDict]:
-    """How far the copilot of the dashboard has got."""
-    return get("/settings/copilot")
-
-
-def settings_update_copilot(
-    *, goal: str | None = None, onboarded: bool | None = None, checklist: Mapping[str, bool] | None = None
-) -> Request[JsonDict]:
-    """Tell the copilot."""
-    return put("/settings/copilot", sent(goal=goal, onboarded=onboarded, checklist=checklist))
-
-
-def settings_ask_copilot(
-    *, question: str, path: str | None = None, context: Mapping[str, str] | None = None
-) -> Request[JsonDict]:
-    """Ask the copilot.
-
-    Args:
-        question: in words.
-        path: the page of the dashboard it is about.
-        context: what else it should know.
-    """
-    body = {"question": read("question", question), **sent(path=path, context=context)}
-    return post("/settings/copilot/ask", body, paid=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp_types import CallToolResult
 
-    from hanzo_agents.mcp.definitions import Pins
+    from hanzo_agents.mcp.pins import Pins
     from hanzo_agents.mcp.servers import Server
 
 __all__ = ["Connection"]
@@ -68,7 +68,7 @@ class Connection:
                 raise
             self._tools = _definitions(self.name, listed)
             for tool in self._tools.values():
-                self._pins.compare(tool)
+                self._pins.see(tool)
         return self._tools
 
     async def current(self, name: str) -> ToolDefinition:
@@ -81,7 +81,7 @@ class Connection:
         if name not in tools:
             others = ", ".join(sorted(tools)[:_SHOWN]) or "none"
             raise ToolError(f"{name}: {self.name} has no such tool now; it has {others}", code="unknown_tool")
-        self._pins.require(tools[name])
+        self._pins.require([tools[name]])
         return tools[name]
 
     async def call(self, name: str, arguments: dict[str, Any]) -> CallToolResult:

@@ -1,9 +1,8 @@
-"""What a server says of its tools, and whether it still says the same."""
+"""What a server says of its tools."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from hanzo_agents.mcp.cleaning import clean, shortened
 if TYPE_CHECKING:
     from mcp_types import Tool
 
-__all__ = ["Pins", "ToolDefinition", "Unusable"]
+__all__ = ["ToolDefinition", "Unusable"]
 
 LONGEST_DESCRIPTION = 8000
 """Characters. What is longer is cut: it is paid for with every call of the model."""
@@ -128,51 +127,3 @@ def _checker(schema: dict[str, Any]) -> Any:
         raise Unusable("its schema is not JSON Schema") from None
     # A registry of its own: the default one would fetch what a `$ref` names, from wherever that is.
     return kind(schema, registry=referencing.Registry())
-
-
-class Pins:
-    """The definition of each tool as it was first seen. For any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pinned: dict[tuple[str, str], str] = {}
-        self._changed: dict[tuple[str, str], str] = {}
-
-    def compare(self, tool: ToolDefinition) -> bool:
-        """Whether it is as it was first seen. One that is new is pinned."""
-        key = tool.server, tool.name
-        with self._lock:
-            if self._pinned.setdefault(key, tool.digest) == tool.digest:
-                self._changed.pop(key, None)
-                return True
-            self._changed[key] = tool.digest
-            return False
-
-    def accept(self, names: frozenset[str]) -> list[str]:
-        """Take tools as they are now, all of them without names; the names of those that differed."""
-        with self._lock:
-            accepted = {key: digest for key, digest in self._changed.items() if not names or key[1] in names}
-            self._pinned.update(accepted)
-            for key in accepted:
-                del self._changed[key]
-            return sorted(name for _, name in accepted)
-
-    def require(self, tool: ToolDefinition) -> None:
-        """Refuse a tool that has changed.
-
-        Raises:
-            ToolError: it has.
-        """
-        with self._lock:
-            same = self._pinned.get((tool.server, tool.name), tool.digest) == tool.digest
-        if not same:
-            raise changed_error([tool])
-
-
-def changed_error(tools: list[ToolDefinition]) -> ToolError:
-    """The error for tools that are not what they were."""
-    names = ", ".join(f"{tool.name} of {tool.server}" for tool in tools)
-    return ToolError(
-        f"{names}: the definition has changed since it was first seen; look at it, then accept_changes()",
-        code="changed",
-    )

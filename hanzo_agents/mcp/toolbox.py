@@ -14,9 +14,9 @@ from hanzo_agents._kernel.target import Target
 from hanzo_agents._wire.plain import PlainView
 from hanzo_agents.errors import ConfigError, DeadlineExceeded, Refused, ToolError
 from hanzo_agents.mcp.connection import Connection
-from hanzo_agents.mcp.definitions import Pins, changed_error
 from hanzo_agents.mcp.link import Lost, Unreachable
 from hanzo_agents.mcp.names import Names
+from hanzo_agents.mcp.pins import Pins
 from hanzo_agents.mcp.results import result_of
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ class Toolbox:
                 raise failure
             _logger.warning("its tools are left out: %s", failure)
         tools = [tool for answer in answers if not isinstance(answer, BaseException) for tool in answer]
-        if differing := [tool for tool in tools if not self.pins.compare(tool)]:
-            raise changed_error(differing)
+        self.pins.require(tools)
         names = self.names.of([(tool.server, tool.name) for tool in tools])
         self._warn_of_strangers({*names.values(), *(tool.name for tool in tools)})
         return {names[tool.server, tool.name]: tool for tool in tools}

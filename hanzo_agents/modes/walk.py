@@ -168,6 +168,8 @@ class StaysHere:
     """
 
     place: ClassVar[Place] = Place.OTHER
+    stays_here: ClassVar[bool] = True
+    """Whether all that is sent stays on this machine."""
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Look at the address when nothing but the send is left to do."""

@@ -10,17 +10,27 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
+    from hanzo_agents._kernel.call import Call
     from hanzo_agents._kernel.target import Target
 
-__all__ = ["endpoint_of", "target_key"]
+__all__ = ["call_key", "endpoint_of", "target_key"]
 
 
-def target_key(target: Target, home: str) -> str:
+def call_key(call: Call, target: Target | None = None) -> str:
+    """The key of a call's target, or of another that it may go to. One without a model has the caller's."""
+    if target is None:
+        target = call.target
+    kept: str | None = None if target.model is not None else getattr(call.view, "model", None)
+    return target_key(target, call.home, kept or "")
+
+
+def target_key(target: Target, home: str, kept: str = "") -> str:
     """The key of a target's state.
 
     Args:
         target: where a call goes.
         home: the address of targets that have none of their own.
+        kept: the caller's model, for a target that keeps it.
 
     No key of the API is in it. Headers may choose a deployment behind one address, as gateways have it: targets
     that differ in them are told apart, under a digest. Model objects are told apart by their class
@@ -31,7 +41,7 @@ def target_key(target: Target, home: str) -> str:
     endpoint = endpoint_of(target.base_url or home)
     if target.headers:
         endpoint += f"#{_digest(tuple(sorted(target.headers.items())))}"
-    return f"{endpoint} {target.name}"
+    return f"{endpoint} {target.name or kept}"
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hanzo_agents._kernel.shapes import texts_in
 from hanzo_agents._kernel.turns import Turns
+from hanzo_agents.policies.hedge.latency import latency_key
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -35,9 +36,8 @@ Anthropic documents five minutes, OpenAI five to ten."""
 
 
 def key_of(target: Target, call: Call) -> Hashable:
-    """What observations of a target are kept under; as `latency_key` does for the target of a call."""
-    model = target.model if isinstance(target.model, str) else id(target.model)
-    return (model, target.base_url or call.home, call.view.operation)
+    """What observations of a target are kept under: those of latency may be shared with a `Hedge`."""
+    return latency_key(call, target)
 
 
 @dataclass(frozen=True, slots=True)

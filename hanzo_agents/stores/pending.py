@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from hanzo_agents._kernel.turns import Turns
+    from hanzo_agents.stores.workers import Workers
 
-__all__ = ["Done", "Pending", "Submitted", "Telling", "in_turn"]
+__all__ = ["Done", "Pending", "Submitted", "Telling", "in_turn", "on_thread"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -114,6 +116,13 @@ def in_turn(turns: Turns, job: Callable[[], T], what: str) -> Done[T] | Submitte
             turns.leave()
     future: Future[T] = Future()
     turns.put(_fulfil, future, job)
+    return Submitted(future, what)
+
+
+def on_thread(workers: Workers, job: Callable[[], T], what: str) -> Submitted[T]:
+    """Have a thread do `job`. Never waits."""
+    future: Future[T] = Future()
+    workers.put(partial(_fulfil, future, job))
     return Submitted(future, what)
 
 

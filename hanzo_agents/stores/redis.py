@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class RedisStore:
     """State in one Redis, shared by every process that names it with the same prefix.
 
     Each operation is one script: it happens whole or not at all, by the server's own time, and may be repeated.
-    All keys share one hash tag, so that a cluster keeps them together.
+    All keys share one hash tag, so that one node of a cluster has them all; the URL may name any of its nodes.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`, as redis-py reads it.
@@ -89,6 +90,8 @@ class RedisStore:
         self.retry_in = required_seconds("RedisStore.retry_in", retry_in)
         self._away_until = float("-inf")
         self._workers: Workers | None = None
+        self._moving = threading.Lock()
+        self._former: list[Any] = []
         _open_stores.add(self)
 
     @property
@@ -157,6 +160,7 @@ class RedisStore:
         workers = self._workers
         if workers is None or not workers.ours:
             workers = self._workers = Workers("hanzo-agents-redis", most=MOST_CONNECTIONS)
+            self._moving = threading.Lock()  # of this process: a fork may have copied one that is held
             finalize(self, workers.dismiss)
         return workers
 
@@ -174,8 +178,12 @@ class RedisStore:
         if time.monotonic() < self._away_until:
             raise _unavailable(script, f"away; asked again after {self.retry_in:g} s")
         try:
-            return _evaluate(self._client, script, keys, args)
-        except (OSError, exceptions.RedisError) as error:
+            client = self._client
+            try:
+                return _evaluate(client, script, keys, args)
+            except exceptions.MovedError:
+                return _evaluate(self._moved(client), script, keys, args)
+        except (OSError, exceptions.RedisError, exceptions.RedisClusterException) as error:
             # The client's error is no cause: its frames hold the address with its password.
             refusal = self._failed(script, error)
         raise refusal
@@ -193,20 +201,39 @@ class RedisStore:
     def _client(self) -> Any:
         """Connections of this process; redis-py leaves those of a parent alone."""
         from redis import Redis
+
+        return Redis.from_url(self._url, **self._options())  # pyright: ignore[reportUnknownMemberType]
+
+    def _moved(self, client: Any) -> Any:
+        """Connections to a cluster: the node that `client` asked is not, or no longer, the one with our keys."""
+        from redis import RedisCluster
+
+        with self._moving:
+            if self._client is client:  # several threads may hear of it at once
+                self._former.append(client)  # others may be in the middle of asking with it
+                self._client = RedisCluster.from_url(self._url, **self._options())  # pyright: ignore[reportUnknownMemberType]
+            return self._client
+
+    def _options(self) -> dict[str, Any]:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-            self._url, socket_timeout=self.timeout, socket_connect_timeout=self.timeout,
-            retry=Retry(NoBackoff(), 0),
-        )  # fmt: skip
+        return {
+            "socket_timeout": self.timeout,
+            "socket_connect_timeout": self.timeout,
+            "retry": Retry(NoBackoff(), 0),
+        }
 
     def close(self) -> None:
         """Finish what was asked for and close the connections. The store opens new ones when it is used again."""
         workers, self._workers = self._workers, None
         if workers is not None and workers.ours:
             workers.finish(2 * self.timeout)
-        self._client.close()
+        clients, self._former = [*self._former, self.__dict__.pop("_client", None)], []
+        for client in clients:
+            if client is not None:
+                # A cluster's own `close` leaves the connections to its nodes open.
+                getattr(client, "disconnect_connection_pools", client.close)()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(scope={self.scope!r})"

@@ -160,4 +160,7 @@ class FaultServer(WireServer):
         if reply is not None:
             return reply
         asked = f"{request.method} {request.path} (model {request.model!r}, request {request.number})"
+        if lane is None:
+            more = f'FaultServer has no script for {asked}; give it one: script(..., path="{request.path}")'
+            return problem(400, more, code="unscripted")
         return problem(400, f"FaultServer has no reply left for {asked}", code="unscripted")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from hanzo_agents._kernel.journal import Cost, Journal
 from hanzo_agents._kernel.tracking import track_only
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.policies.cache.sealed import Facts
+from hanzo_agents.policies.sealed import Facts
 from hanzo_agents.policies.semantic.answers import Found
 from hanzo_agents.stores.pending import Done
 from hanzo_agents.vectorcache.client import AsyncVectorcacheClient

@@ -1,6 +1,7 @@
 """A command on a terminal of its own, as a person would sit before it."""
 
 import os
+import pathlib
 import pty
 import select
 import subprocess
@@ -57,30 +58,23 @@ class Terminal:
         """Press keys; "\\x03" is Ctrl-C, "\\x04" Ctrl-D, "\\n" Enter."""
         os.write(self._master, keys.encode())
 
-    def shows_at(self, keys, text):
-        """Press keys until `text` is shown, for the reason that `ends_at` has: here the wait of the event loop."""
-        for _ in range(4):
-            self.types(keys)
-            try:
-                return self.shows(text, _PATIENCE / 4)
-            except TimeoutError:
-                continue
-        raise TimeoutError(f"not shown at {keys!r}: {text!r}; shown: {self._unread!r}")
-
     def ends(self):
         """Wait for the end, and return the exit code."""
         return self._command.wait(_PATIENCE)
 
-    def ends_at(self, keys):
-        """Press keys until it ends, and return the exit code.
+    def rests(self):
+        """Wait until the command waits for a key.
 
         Python misses a signal that comes between the prompt and the read, until the next: a person cannot be that
-        fast, a test on a busy machine is.
+        fast, a test is.
         """
-        for _ in range(4):
-            self.types(keys)
-            try:
-                return self._command.wait(_PATIENCE / 4)
-            except subprocess.TimeoutExpired:
-                continue
-        raise TimeoutError(f"did not end at {keys!r}")
+        deadline = time.monotonic() + _PATIENCE
+        while not self._state().startswith("S"):
+            assert time.monotonic() < deadline, "it never waits"
+            time.sleep(0.001)
+
+    def _state(self):
+        process = pathlib.Path(f"/proc/{self._command.pid}/stat")
+        if process.exists():
+            return process.read_text().rpartition(") ")[2]
+        return subprocess.check_output(["ps", "-o", "stat=", "-p", str(self._command.pid)], text=True)

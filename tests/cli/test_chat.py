@@ -99,12 +99,15 @@ class TestOnATerminal:
         terminal.types("Count\n")
         terminal.shows("One")
         router.wait_for(lambda: router.paused == 1)
-        terminal.shows_at("\x03", "(stopped; the question is forgotten)\n> ")
+        terminal.types("\x03")
+        terminal.shows("(stopped; the question is forgotten)\n> ")
         router.wait_for(lambda: router.paused == 0)
         terminal.types("How are you?\n")
         terminal.shows("Fine.\n> ")
         assert [message["content"] for message in router.requests[-1].messages] == ["How are you?"]
-        assert terminal.ends_at("\x03") == 0
+        terminal.rests()
+        terminal.types("\x03")
+        assert terminal.ends() == 0
 
     def test_an_error_is_said_and_the_talk_goes_on(self, terminal, router):
         router.script(faults.status(400, message="too rude"), "Fine.")

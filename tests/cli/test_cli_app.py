@@ -29,6 +29,11 @@ def test_help_names_the_commands(run):
     assert all(f"\n  {command} " in result.stdout for command in COMMANDS)
 
 
+@pytest.mark.parametrize("group", [(), ("mcp",)], ids=["all", "mcp"])
+def test_lists_of_commands_end_no_line_in_the_middle(run, group):
+    assert "..." not in run(*group, "--help").stdout.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("command", LEAVES, ids=" ".join)
 def test_every_command_explains_itself(run, command):
     result = run(*command, "-h")
@@ -83,9 +88,9 @@ def test_without_a_key_it_says_so(run, monkeypatch):
 @pytest.mark.parametrize(
     ("url", "key", "field"),
     [
-        ("ftp://127.0.0.1/v1", "k", "base_url"),
-        ("http://router.test/v1", "k", "base_url"),
-        ("http://127.0.0.1:9/v1", "k\u00e9y", "api_key"),
+        ("ftp://127.0.0.1/v1", "k", "HANZO_ROUTER_URL"),
+        ("http://router.test/v1", "k", "HANZO_ROUTER_URL"),
+        ("http://127.0.0.1:9/v1", "k\u00e9y", "HANZO_API_KEY"),
     ],
 )
 def test_a_wrong_setting_is_named(run, monkeypatch, url, key, field):

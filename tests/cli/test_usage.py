@@ -18,7 +18,7 @@ from hanzo_agents.cli import app
 from hanzo_agents.cli.usage_page import page
 from hanzo_agents.cli.usage_plots import HEIGHT, WIDTH, columns
 from hanzo_agents.cli.usage_report import Line, Report, dollars
-from hanzo_agents.cli.usage_table import chart
+from hanzo_agents.cli.usage_table import chart, notes
 from hanzo_agents.stores import SQLiteStore
 from hanzo_agents.stores.ledger import Account, Entry, Facts
 
@@ -56,6 +56,11 @@ def ledger(tmp_path):
 def usage(run, ledger, *arguments):
     given = ("--store", str(ledger), "--since", "2026-03-27", "--until", "2026-03-30")
     return run("usage", *given, *arguments)
+
+
+def test_a_sum_that_is_estimated_as_a_whole_says_so():
+    line = Line("total", cost=Decimal("0.5"), estimated=Decimal("0.5"))
+    assert notes(line) == ["All of it is estimated."]
 
 
 def test_the_terminal(run, ledger):

@@ -160,6 +160,8 @@ class TestLocalFor:
                     client.chat.completions.create(messages=PRIVATE, **model)
                 assert error.value.code == "local_only"
                 assert "would refuse" in str(client.explain(messages=PRIVATE, **model))
+            with pytest.raises(Refused, match="must stay on this machine"):
+                client.images.generate(prompt="jane.doe@example.com")
             assert client.chat.completions.create(messages=HELLO).model == "gpt-4o"
             assert router.asked == ["gpt-4o"]
 

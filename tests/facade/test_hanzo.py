@@ -261,6 +261,31 @@ def test_a_raw_response_knows_how_long_it_took():
         assert listing.http_response.elapsed.total_seconds() > 0
 
 
+@pytest.mark.parametrize("read", ["parsed", "raw"])
+def test_a_stream_that_was_read_knows_how_long_it_took(read):
+    with ScriptedRouter(lambda _: "Hello!", models=["m"]) as router, Hanzo(router.base_url, KEY) as client:
+        raw = client.chat.completions.with_raw_response.create(messages=[HELLO], model="m", stream=True)
+        took = raw.parse() if read == "parsed" else raw.http_response.iter_bytes()
+        assert list(took)
+        assert raw.elapsed.total_seconds() > 0
+        stream = client.chat.completions.create(messages=[HELLO], model="m", stream=True)
+        assert list(stream)
+        assert stream.response.elapsed.total_seconds() > 0
+
+
+@pytest.mark.parametrize("read", ["parsed", "raw"])
+async def test_a_stream_that_was_awaited_knows_how_long_it_took(read):
+    with ScriptedRouter(lambda _: "Hello!", models=["m"]) as router:
+        async with AsyncHanzo(router.base_url, KEY) as client:
+            raw = await client.chat.completions.with_raw_response.create(messages=[HELLO], model="m", stream=True)
+            took = raw.parse() if read == "parsed" else raw.http_response.aiter_bytes()
+            assert [piece async for piece in took]
+            assert raw.elapsed.total_seconds() > 0
+            stream = await client.chat.completions.create(messages=[HELLO], model="m", stream=True)
+            assert [chunk async for chunk in stream]
+            assert stream.response.elapsed.total_seconds() > 0
+
+
 def test_streaming_responses_are_left_with_their_block():
     upstream = Upstream(sse(ROLE, chunk({"content": "a"}), HANG))
     with track() as journals:
@@ -425,9 +450,22 @@ def test_cached_answers_say_so():
 
 def test_web_sockets_are_refused():
     client = sync(Upstream())
-    for opening in (lambda: client.realtime, client.responses.connect):
+    for opening in (
+        lambda: client.realtime,
+        client.responses.connect,
+        lambda: client.beta.realtime,
+        client.beta.responses.connect,
+    ):
         with pytest.raises(ConfigError, match="WebSocket"):
             opening()
+
+
+def test_beta_chat_is_the_clients_own():
+    upstream = Upstream(completion('{"name": "Paris"}'))
+    client = sync(upstream, model="own")
+    assert client.beta.chat is client.chat
+    assert client.beta.chat.completions.create(messages=[HELLO]).attempts
+    assert upstream.bodies[0]["model"] == "own"
 
 
 def test_the_sdks_own_transport_is_no_way_around():

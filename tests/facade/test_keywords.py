@@ -143,7 +143,9 @@ WRONG = {
     "an exact stack": ({"enable_cache": True, "policies": Stack(Trace())}, r"^enable_cache: policies is an exact Stack"),
     "no policies": ({"daily_budget": 1, "policies": []}, r"^daily_budget: policies is \[\], which turns"),
     "policies": ({"daily_budget": 1, "policies": "x"}, r"^policies: expected a list of policies or a Stack, got str$"),
-    "what there is not": ({"daily_buget": 1}, r"^daily_buget: not a setting of this client$"),
+    "what there is not": ({"daily_buget": 1}, r"^daily_buget: not a setting of this client; is daily_budget meant\?$"),
+    "what there is not, nor its like": ({"zzz": 1}, r"^zzz: not a setting of this client$"),
+    "nor its like among the plain ones": ({"fallback": ["a"]}, r"^fallback: not .*; is fallbacks meant\?$"),
 }  # fmt: skip
 
 

@@ -22,8 +22,8 @@ from hanzo_agents.policies.budget.windows import Calendar
 from hanzo_agents.policies.cache.shelf import Shelf
 from hanzo_agents.policies.hedge import Latencies
 from hanzo_agents.policies.hedge.allowance import Allowance
-from hanzo_agents.policies.hedge.spend import Spend
 from hanzo_agents.policies.rate_limit.pace import Pace
+from hanzo_agents.policies.spend import Spend
 from hanzo_agents.stores import MemoryStore
 from hanzo_agents.stores.circuits import Rules
 from hanzo_agents.stores.circuits.circuit import Circuit
@@ -327,8 +327,8 @@ def test_the_pace(clock):
 
 def test_figures_of_a_cache():
     shelf = Shelf(MemoryStore(), ttl=60, bounds=Bounds(10, 1000), tool_calls=False, substitutes=False)
-    cut = Cut(lambda: shelf.count("kept", 3))
-    without_hanging(lambda: shelf.count("kept", number(CutInt, 2, cut)))
+    cut = Cut(lambda: shelf.figures.count("kept", 3))
+    without_hanging(lambda: shelf.figures.count("kept", number(CutInt, 2, cut)))
     assert cut.done
     assert shelf.stats.kept == 5
 

@@ -8,7 +8,7 @@ import openai
 import pytest
 from calls import http_error
 
-from hanzo_agents import errors
+from hanzo_agents import Budget, errors
 from hanzo_agents.errors import (
     AllProvidersFailed,
     BudgetExceeded,
@@ -51,6 +51,15 @@ def test_every_error_is_openais_and_pickles_whole(error):
         for name, value in vars(error).items():
             if name != "failures":
                 assert getattr(again, name) == value, name
+
+
+def test_what_came_is_not_quoted_at_length():
+    with pytest.raises(ConfigError) as refused:
+        Budget(daily="x" * 1_000_000)
+    assert len(str(refused.value)) < 1000
+    assert str(refused.value).startswith("Budget.daily: expected")
+    assert str(ConfigError("a" * 1000 + ", got it")).endswith(", got it")
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
 
 
 @pytest.mark.parametrize("error", MADE.values(), ids=MADE)

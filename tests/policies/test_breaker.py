@@ -9,7 +9,7 @@ import httpx2
 import openai
 import pytest
 from breaking import Wire, fails, hang, passes
-from calls import Script, http_error, lost_connection, make_call, read
+from calls import PlainView, Script, http_error, lost_connection, make_call, read
 
 from hanzo_agents import (
     AllProvidersFailed,
@@ -96,6 +96,24 @@ async def test_each_target_has_a_circuit_of_its_own():
         await passes(breaker, Wire(), target=away)
         await passes(breaker, Wire(), home="https://second-router.test/v1")
         await fails(breaker, Wire(), CircuitOpen, target=Target("m", label="by another name"))
+
+
+async def test_the_models_of_a_target_that_keeps_the_callers_are_several():
+    breaker, wire = Breaker(failure_threshold=1), Wire(BROKEN, "ok")
+    backup = Target(base_url="https://backup.test/v1", api_key="k")
+
+    def asking(model):
+        return make_call(backup, view=PlainView(model=model))
+
+    with FakeClock():
+        await fails(breaker, wire, call=asking("broken"))
+        await fails(breaker, wire, CircuitOpen, call=asking("broken"))
+        await passes(breaker, wire, call=asking("sound"))
+        assert breaker.plan(asking("broken")).action == "refuses"
+        assert breaker.plan(asking("sound")).action == "passes on"
+        assert breaker.state(Target("broken", base_url="https://backup.test/v1", api_key="k")).state == "open"
+        with pytest.raises(ConfigError, match="say which one"):
+            breaker.state(backup)
 
 
 async def test_targets_behind_one_address_that_differ_in_headers_are_two():

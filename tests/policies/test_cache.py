@@ -33,7 +33,7 @@ from hanzo_agents._kernel.codec import Kept, Question
 from hanzo_agents._kernel.reply import Reply
 from hanzo_agents._kernel.tap import Tap
 from hanzo_agents._wire.keeping.codec import follow
-from hanzo_agents.stores import MemoryStore, SQLiteStore
+from hanzo_agents.stores import MemoryStore, RedisStore, SQLiteStore
 from hanzo_agents.testing.clock import FakeClock
 from hanzo_agents.testing.scripted import ScriptedRouter
 
@@ -790,7 +790,7 @@ class TestDamage:
     async def test_a_seal_does_not_make_an_answer(self, store):
         """Signed by ourselves, and still no answer of the dialect."""
         from hanzo_agents._kernel.journal import Cost
-        from hanzo_agents.policies.cache import sealed
+        from hanzo_agents.policies import sealed
 
         upstream, _, client = client_of(cache=Cache(store=store))
         await ask(client)
@@ -1025,4 +1025,7 @@ async def test_it_may_stand_alone():
 
 
 def test_it_says_where_it_keeps():
-    assert "this process" in repr(Cache())
+    assert repr(Cache(ttl=60)) == "Cache(ttl=60, scope='this process')"
+    assert repr(Cache(tenant="me", store=RedisStore("redis://cache:6379/0"))) == (
+        "Cache(ttl=3600, tenant='me', scope='redis cache:6379/0 hanzo')"
+    )

@@ -6,7 +6,21 @@ from datetime import timedelta
 import pytest
 from calls import Inner, Script, http_error, make_call, read
 
-from hanzo_agents import ConfigError, Deadline, DeadlineExceeded, Fallback, Reply, Retry, Settled, Stack
+from hanzo_agents import (
+    Breaker,
+    Cache,
+    ConfigError,
+    Deadline,
+    DeadlineExceeded,
+    Fallback,
+    RateLimit,
+    RedisStore,
+    Reply,
+    Retry,
+    Settled,
+    SQLiteStore,
+    Stack,
+)
 from hanzo_agents._kernel.primed import Primed
 from hanzo_agents._kernel.reply import Settlement
 from hanzo_agents.testing.clock import FakeClock
@@ -189,3 +203,20 @@ async def test_a_stream_that_ends_in_time_ends_well():
 def test_junk_is_refused_by_name(field, junk):
     with pytest.raises(ConfigError, match=rf"Deadline\.{field}: expected"):
         Deadline(**{field: junk})
+
+
+@pytest.mark.parametrize("forever", [1e15, 1e308, 10**400, timedelta.max], ids=str)
+def test_for_ever_is_no_duration(forever):
+    """Beyond it, clocks, sockets and Redis have bounds of their own, which a call would run into."""
+    made = (
+        lambda: Deadline(total=forever),
+        lambda: Retry(base_delay=forever),
+        lambda: Cache(ttl=forever),
+        lambda: Breaker(timeout=forever),
+        lambda: RateLimit(requests_per_minute=1, max_wait=forever),
+        lambda: RedisStore("redis://localhost", timeout=forever),
+        lambda: SQLiteStore("x.db", timeout=forever),
+    )
+    for make in made:
+        with pytest.raises(ConfigError, match="a hundred years at most"):
+            make()

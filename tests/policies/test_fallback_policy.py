@@ -4,6 +4,8 @@ import asyncio
 import pickle
 from decimal import Decimal
 
+import httpx2
+import openai
 import pytest
 from calls import Inner, PlainView, Script, http_error, make_call, read
 
@@ -132,6 +134,13 @@ async def test_all_failures_are_readable_and_pickle():
     matching, rest = error.split(InvalidResponse)
     assert rest is None
     assert len(matching.exceptions) == 2
+
+
+async def test_who_cannot_be_reached_is_said_with_the_reason():
+    lost = openai.APIConnectionError(request=httpx2.Request("POST", "https://x.test"))
+    lost.__cause__ = ConnectionRefusedError("nobody listens")
+    error, _ = await failing(Fallback(to=["b"]), Inner(http_error(503), lost))
+    assert str(error).endswith("; b: APIConnectionError: Connection error (nobody listens)")
 
 
 async def test_a_predicate_of_ones_own_decides():

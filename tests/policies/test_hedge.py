@@ -21,6 +21,7 @@ from hanzo_agents import (
     Target,
 )
 from hanzo_agents.errors import CircuitOpen
+from hanzo_agents.policies.hedge.latency import latency_key
 from hanzo_agents.testing.clock import FakeClock
 
 GENEROUS = {"after": 1.0, "max_extra_spend": 1.0}
@@ -315,7 +316,7 @@ async def test_slow_first_legs_that_were_left_keep_counting_as_slow():
         upstreams = Upstreams({"a": [*[Leg(1)] * 5, Leg(None)], "b": Leg(1)})
         for _ in range(30):
             await run(policy, upstreams)
-        assert policy.latencies.percentile(("a", "", "chat"), 0.95) >= 1
+        assert policy.latencies.percentile(latency_key(make_call("a")), 0.95) >= 1
 
 
 async def test_the_first_observation_of_a_cache_hit_is_none():
@@ -447,7 +448,7 @@ def test_junk_is_refused_by_name(fields, why):
 async def test_a_leg_that_never_took_a_step_is_paid_back():
     with FakeClock() as clock:
         policy = hedge()
-        credit = policy.allowance._tokens.credit
+        credit = policy._allowance._tokens.credit
         upstreams = Upstreams({"a": Leg(None, cleanup=1), "b": Leg(None)})
         call = make_call("a")
         task = asyncio.create_task(policy(call, upstreams))
@@ -458,7 +459,7 @@ async def test_a_leg_that_never_took_a_step_is_paid_back():
         await asyncio.gather(task, return_exceptions=True)
         await clock.settle()
         assert (decisions(call), upstreams.count("b")) == (["Hedge asks a second target"], 0)
-        assert policy.allowance._tokens.credit == credit
+        assert policy._allowance._tokens.credit == credit
 
 
 def test_an_order_in_which_it_cannot_work_is_said():
@@ -477,7 +478,7 @@ def test_an_order_in_which_it_cannot_work_is_said():
 def test_what_it_says_it_is():
     policy = Hedge(after=timedelta(seconds=2), to=["b"])
     assert policy.after == 2.0
-    assert "max_extra_spend=0.05" in repr(policy)
-    assert repr(policy.allowance) == "Allowance(share=0.05, scope=this object)"
+    assert repr(policy) == "Hedge(after=2.0, to=['b'], max_extra_spend=0.05, scope='this object')"
+    assert repr(policy._allowance) == "Allowance(share=0.05, scope=this object)"
     assert repr(policy.latencies) == "Latencies(window=200, targets=0, scope=this object)"
     assert ONE.total_tokens == 200

@@ -4,13 +4,14 @@ import math
 import threading
 
 import pytest
+from calls import PlainView, make_call
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanzo_agents import ConfigError
+from hanzo_agents import ConfigError, Target
 from hanzo_agents.policies.hedge.allowance import Allowance
-from hanzo_agents.policies.hedge.latency import MOST_TARGETS, Latencies
-from hanzo_agents.policies.hedge.spend import Spend
+from hanzo_agents.policies.hedge.latency import MOST_TARGETS, Latencies, latency_key
+from hanzo_agents.policies.spend import Spend
 
 SECONDS = st.floats(0, 1e6)
 
@@ -33,6 +34,17 @@ def test_p95_of_twenty_is_the_nineteenth():
     for seconds in range(1, 21):
         latencies.note("a", seconds)
     assert latencies.percentile("a", 0.95) == 19
+
+
+def test_what_is_observed_of_one_deployment_or_model_says_nothing_of_another():
+    def key(model, *, asked="m", deployment=None, key="k"):
+        headers = None if deployment is None else {"x-deployment": deployment}
+        target = Target(model, base_url="https://gate.test/v1", api_key=key, headers=headers)
+        return latency_key(make_call(target, view=PlainView(model=asked)))
+
+    alike = {key("m"), key(None), key("m", key="another")}
+    assert len(alike) == 1
+    assert len(alike | {key("m", deployment="a"), key("m", deployment="b"), key("n"), key(None, asked="o")}) == 5
 
 
 def test_what_is_no_time_is_not_noted():

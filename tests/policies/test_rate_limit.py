@@ -137,6 +137,18 @@ async def test_calls_wait_for_their_minute_in_the_order_in_which_they_came():
         assert inner.targets == ["0", "1", "2", "3", "4"]
 
 
+async def test_the_models_of_a_target_that_keeps_the_callers_have_a_limit_each():
+    backup = Target(base_url="https://backup.test/v1", api_key="k")
+    policy, inner = RateLimit(requests_per_minute=1, max_wait=0), Inner()
+    with FakeClock():
+        for model in ("m", "n"):
+            await policy(make_call(backup, view=PlainView(model=model)), inner)
+            await refused(policy, make_call(backup, view=PlainView(model=model)), inner)
+        assert policy.state(Target("n", base_url="https://backup.test/v1", api_key="k")).requests == 1
+        with pytest.raises(ConfigError, match="say which one"):
+            policy.state(backup)
+
+
 async def test_by_default_each_target_has_a_limit_of_its_own():
     policy, inner = RateLimit(requests_per_minute=1), Upstream()
     with FakeClock(auto=True):

@@ -1,11 +1,13 @@
 """Routing before a router: the client, agents with tools, and models of strangers."""
 
+import httpx2
 import pytest
 from agents import Agent, RunConfig, Runner, function_tool
 from agents.testing import ScriptedModel, assistant_message
 from upstream import HELLO, Upstream, completion, sse, text_chunks
 
 from hanzo_agents import ConfigError, Refused, Route, Target, track, wrap
+from hanzo_agents.modes.walk import StaysHere
 from hanzo_agents.routing import ModelFacts, RoutingStrategy, pii, routed
 
 MODELS = {"best": ModelFacts(quality=0.9), "small": ModelFacts(quality=0.68)}
@@ -135,3 +137,30 @@ async def test_personal_data_is_sent_to_no_router():
             model="m", messages=[{"role": "user", "content": "jane@example.com"}], tools=tools
         )
     assert upstream.hits == 0
+
+
+@pytest.mark.parametrize("here", [False, True], ids=["elsewhere", "local mode"])
+async def test_personal_data_is_in_no_other_request_either(here):
+    upstream = Upstream(lambda _request: httpx2.Response(200, json={"data": [], "created": 1}))
+    local = Target("tiny", "http://127.0.0.1:9/v1", "k")
+    policies = [by_task(to=["best", local], local=[local], local_for=pii), *([StaysHere()] if here else ())]
+    client = upstream.client("http://127.0.0.1:9/v1", policies=policies)
+    private = "a portrait of jane.doe@example.com"
+    for send in (
+        lambda: client.images.generate(model="m", prompt=private),
+        lambda: client.images.edit(model="m", image=b"png", prompt=private),
+        lambda: client.beta.responses.create(model="m", input=[{"role": "user", "content": private}]),
+        lambda: client.post("chat/completions", body={"messages": [{"content": private}]}, cast_to=object),
+        lambda: client.post("/x", options={"extra_json": {"text": (private,)}}, body={}, cast_to=object),
+        lambda: client.post("/x", content=private.encode(), cast_to=object),
+    ):
+        if here:
+            await send()
+        else:
+            with pytest.raises(Refused, match="must stay on this machine") as error:
+                await send()
+            assert error.value.code == "local_only"
+            assert "jane" not in str(error.value)
+    await client.images.generate(model="m", prompt="a cat")
+    await client.models.list()
+    assert upstream.hits == (8 if here else 2)

@@ -15,14 +15,19 @@ from hanzo_agents.stores import MemoryStore, RedisStore, SQLiteStore
 STARTING = 10.0
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Server:
     """A `redis-server` of our own: nothing on disk, a free port."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *more):
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.more = more
+        self.port = free_port()
         self.process = None
         self.start()
 
@@ -37,7 +42,8 @@ class Server:
         program = shutil.which("redis-server")
         assert program, "redis-server is missing: apt-get install redis-server"
         self.process = subprocess.Popen(
-            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+             *self.more],
             cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         until = time.monotonic() + STARTING
@@ -84,6 +90,47 @@ def own_redis(tmp_path):
     yield server
     server.thaw()
     server.kill()
+
+
+class Cluster:
+    """Two servers that share the slots of a cluster; one of them has every key of a store."""
+
+    SLOT = 3622
+    """Of keys that begin with {hanzo}."""
+
+    def __init__(self, folders):
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port")
+        self.servers = [Server(folder, *options, str(free_port())) for folder in folders]
+        self.clients = [server.client() for server in self.servers]
+        for (first, last), client in zip(((0, 8191), (8192, 16383)), self.clients, strict=True):
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+        other = self.servers[1]
+        self.clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, int(other.more[-1]))
+        self.wait_until_whole()
+
+    def wait_until_whole(self):
+        until = time.monotonic() + STARTING
+        while not all(b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO") for client in self.clients):
+            assert time.monotonic() < until, "the cluster does not come to agree"
+            time.sleep(0.01)
+
+    def move(self, to):
+        """Have the slot of a store, which must be empty, at another node."""
+        name = self.clients[to].execute_command("CLUSTER", "MYID")
+        for client in reversed(self.clients) if to else self.clients:
+            client.execute_command("CLUSTER", "SETSLOT", self.SLOT, "NODE", name)
+
+    def close(self):
+        for client, server in zip(self.clients, self.servers, strict=True):
+            client.close()
+            server.kill()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    cluster = Cluster([tmp_path_factory.mktemp("node") for _ in range(2)])
+    yield cluster
+    cluster.close()
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])

@@ -151,6 +151,20 @@ class TestLeases:
         await entries.release(KEY, owner="me", clock=clock)
         assert (await entries.claim(KEY, owner="you", lease=60, clock=clock)).fence is not None
 
+    async def test_it_is_prolonged_by_its_owner_while_it_lasts(self, entries, clock):
+        mine = await entries.claim(KEY, owner="me", lease=10, clock=clock)
+        for _ in range(3):
+            clock.advance(8)
+            await entries.prolong(KEY, owner="me", lease=10, clock=clock)
+        await entries.prolong(KEY, owner="you", lease=1000, clock=clock)
+        assert (await entries.claim(KEY, owner="me", lease=10, clock=clock)).fence == mine.fence
+        clock.advance(11)
+        await entries.prolong(KEY, owner="me", lease=10, clock=clock)  # too late
+        assert (await entries.claim(KEY, owner="you", lease=10, clock=clock)).fence > mine.fence
+        await entries.release(KEY, owner="you", clock=clock)
+        await entries.prolong(KEY, owner="you", lease=10, clock=clock)  # was on its way
+        assert (await entries.claim(KEY, owner="them", lease=10, clock=clock)).fence is not None
+
     async def test_that_of_a_dead_process_ends(self, entries, clock):
         mine = await entries.claim(KEY, owner="me", lease=60, clock=clock)
         clock.advance(61)

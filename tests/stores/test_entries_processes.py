@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
-from upstream import HELLO, Upstream
+from upstream import HANG, HELLO, Upstream, sse, text_chunks
 
-from hanzo_agents import Cache, Retry
-from hanzo_agents.policies.cache.entry import LEASE
+from hanzo_agents import AsyncHanzo, Cache, Retry
+from hanzo_agents._kernel.clock import SYSTEM_CLOCK
+from hanzo_agents.policies.cache import shelf
+from hanzo_agents.policies.cache.shelf import LEASE
 from hanzo_agents.stores import RedisStore, SQLiteStore
 from hanzo_agents.testing.clock import FakeClock
 from hanzo_agents.testing.scripted import ScriptedRouter, answers
@@ -80,9 +83,112 @@ def test_processes_ask_once(place):
     assert len(asked) == 1
 
 
-async def test_a_process_that_died_is_not_waited_for_for_ever(place):
+def opened(place):
+    """A store that knows nothing of the others: as another process would have it."""
     kind, where = place
-    store = SQLiteStore(where) if kind == "sqlite" else RedisStore(where, timeout=5)
+    return SQLiteStore(where) if kind == "sqlite" else RedisStore(where, timeout=5)
+
+
+async def until(true):
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+async def test_a_process_that_lives_is_waited_for_beyond_its_lease(place, monkeypatch):
+    monkeypatch.setattr(shelf, "LEASE", 0.6)
+    asked, go, told = [], threading.Event(), []
+
+    def reply(request):
+        asked.append(request)
+        go.wait(20)
+        return answers.text("Hi")
+
+    stores = [opened(place) for _ in range(2)]
+    for store in stores:
+        for name in ("claim", "prolong"):
+            monkeypatch.setattr(store.entries, name, noting(getattr(store.entries, name), told, (store, name)))
+    with ScriptedRouter(reply) as router:
+        clients = [AsyncHanzo(router.base_url, "k", model="m", policies=[Cache(store=store)]) for store in stores]
+        leading = asyncio.create_task(ask(clients[0]))
+        await until(lambda: asked)
+        waiting = asyncio.create_task(ask(clients[1]))
+        await until(lambda: told.count((stores[0], "prolong")) > 6 and told.count((stores[1], "claim")) > 1)
+        go.set()
+        for answer in (leading, waiting):
+            assert (await answer).choices[0].message.content == "Hi"
+        assert len(asked) == 1
+        await until(lambda: not any(thread.name == "hanzo-agents-leases" for thread in threading.enumerate()))
+        for client in clients:
+            await client.close()
+    for store in stores:
+        store.close()
+
+
+def noting(operation, told, what):
+    def noted(*args, **more):
+        told.append(what)
+        return operation(*args, **more)
+
+    return noted
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "failed", "no writes"])
+async def test_no_lease_is_renewed_for_a_call_that_has_ended(place, monkeypatch, ends):
+    monkeypatch.setattr(shelf, "LEASE", 0.6)
+    store = opened(place)
+    upstream = Upstream(500 if ends == "failed" else HANG)
+    cache = Cache(store=store)
+    client = upstream.client(policies=[cache, Retry(attempts=1)])
+    call = asyncio.create_task(ask(client))
+    await until(lambda: upstream.hits)
+    if ends == "no writes":
+        cache._shelf.not_written(OSError("full"), SYSTEM_CLOCK)
+    call.cancel()
+    await asyncio.wait([call])
+    assert len(cache._shelf.leases) == 0
+    store.close()
+
+
+async def test_a_stream_that_nobody_reads_on_holds_nobody_up_for_longer(place):
+    """One that is read keeps its lease; one that is left lying loses it, though its process lives."""
+    store = opened(place)
+    keys, prolonged = [], []
+    claim, prolong = store.entries.claim, store.entries.prolong
+
+    def noted(key, **more):
+        keys.append(key)
+        return claim(key, **more)
+
+    def noted_too(key, **more):
+        prolonged.append(prolong(key, **more))
+        return prolonged[-1]
+
+    store.entries.claim, store.entries.prolong = noted, noted_too
+
+    async def held(clock):
+        for one in prolonged:
+            await one
+        asked = await claim(keys[0], owner="another", lease=LEASE, clock=clock)
+        return asked.fence is None
+
+    with FakeClock() as clock:
+        upstream = Upstream(sse(*text_chunks(*"abcdefgh")))
+        stream = await ask(upstream.client(policies=[Cache(store=store)]), stream=True)
+        events = aiter(stream)
+        for _ in range(6):
+            await anext(events)
+            clock.advance(0.4 * LEASE)
+            assert await held(clock)
+        clock.advance(LEASE)
+        assert not await held(clock)
+        await stream.close()
+    store.close()
+
+
+async def test_a_process_that_died_is_not_waited_for_for_ever(place):
+    store = opened(place)
     with FakeClock(auto=True) as clock:
         upstream = Upstream()
         cache = Cache(store=store)

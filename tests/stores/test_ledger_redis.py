@@ -23,6 +23,24 @@ def asks(target="m"):
     return make_call(target, view=PlainView(text="", max_output=1000))
 
 
+async def test_a_mark_whose_reply_was_lost_is_still_the_first(redis_url, monkeypatch):
+    """An alert is told once; one that nobody tells, because each thinks that another does, is worse."""
+    store = RedisStore(redis_url, timeout=5)
+    await store.ledger.mark("other", None, clock=SYSTEM_CLOCK)
+    ask = store._client.evalsha
+
+    def lost(*args):
+        ask(*args)
+        raise redis.ConnectionError("reset")
+
+    monkeypatch.setattr(store._client, "evalsha", lost)
+    assert await store.ledger.mark("80 %", None, clock=SYSTEM_CLOCK)
+    assert not await store.ledger.mark("80 %", None, clock=SYSTEM_CLOCK)
+    monkeypatch.undo()
+    assert not await store.ledger.mark("80 %", None, clock=SYSTEM_CLOCK)
+    store.close()
+
+
 def opened(server, **fields):
     return RedisStore(server.url, **{"timeout": 0.3, "retry_in": 0.05, **fields})
 

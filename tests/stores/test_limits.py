@@ -264,10 +264,10 @@ async def test_the_slot_of_a_process_that_lives_is_kept(lane):
     assert await lane.admitted("alive")
     for _ in range(5):
         lane.clock.advance(LEASE - 1)
-        lane.limits._renew(lane.name, ["alive", "unknown"], lane.clock)
+        await lane.limits._renew(lane.name, ["alive", "unknown"], lane.clock)
         assert (await lane.standing).slots == 1
     await lane.settle("alive")
-    lane.limits._renew(lane.name, ["alive"], lane.clock)
+    await lane.limits._renew(lane.name, ["alive"], lane.clock)
     assert (await lane.standing).slots == 0
 
 

@@ -365,7 +365,17 @@ def test_what_would_pass_the_policies_by_is_refused():
     with pytest.raises(ConfigError, match="WebSocket"):
         client.realtime  # noqa: B018
     with pytest.raises(ConfigError, match="WebSocket"):
-        client.responses.connect()
+        client.beta.realtime  # noqa: B018
+    for opening in (client.responses.connect, client.beta.responses.connect):
+        with pytest.raises(ConfigError, match="WebSocket"):
+            opening()
+
+
+async def test_beta_chat_is_the_clients_own():
+    upstream = Upstream(completion("yes"))
+    reply = await upstream.client(model="own").beta.chat.completions.create(messages=[HELLO])
+    assert (reply.choices[0].message.content, upstream.bodies[0]["model"]) == ("yes", "own")
+    assert len(reply.attempts) == 1
 
 
 async def test_the_model_may_be_left_out():

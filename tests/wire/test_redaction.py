@@ -216,6 +216,7 @@ async def test_what_came_is_quoted_in_short():
     error = await failure(Upstream(page).client(policies=[]))
     assert len(error.body) <= 200
     assert "text/html" in str(error)
+    assert "is base_url the router's address, with its /v1?" in str(error)
     assert len(str(error)) < 400
 
 

@@ -67,7 +67,17 @@ BAD = {
     ),
     "a query": ({"base_url": "https://h.test/?a=b", "api_key": "k"}, {}, None, "query"),
     "plain http": ({"base_url": "http://h.test/v1", "api_key": "k"}, {}, None, "plain http to h.test"),
-    "plain http in the environment": ({}, {**ENV, URL: "http://h.test/v1"}, None, "plain http"),
+    "plain http in the environment": ({}, {**ENV, URL: "http://h.test/v1"}, None, f"^{URL}: plain http"),
+    "plain http in the file": ({}, {}, {**FILE, URL: "http://h.test/v1"}, f"^{URL} in env_file: plain http"),
+    "no scheme in the environment": (
+        {},
+        {**ENV, URL: "h.test/v1"},
+        None,
+        f"^{URL}: .*9 characters without a scheme",
+    ),
+    "a bad key in the environment": ({}, {**ENV, KEY: "key-env two"}, None, f"^{KEY}: expected printable"),
+    "a bad key in the file": ({}, {}, {**FILE, KEY: "key-file ü"}, f"^{KEY} in env_file: expected printable"),
+    "a bad key for the environment's address": ({"api_key": "sk-a b"}, ENV, None, "^api_key: expected printable"),
     "a key no header can carry": ({"base_url": A, "api_key": "sk-a\nb"}, {}, None, "api_key: expected printable"),
 }
 

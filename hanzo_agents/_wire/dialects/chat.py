@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hanzo_agents._kernel.counts import bounded, ceiling, count_of, json_size
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
 from hanzo_agents._wire.dialects.advice import chat_messages, described, settings_for, with_message, with_system
+from hanzo_agents._wire.dialects.body import BodyView
 from hanzo_agents._wire.dialects.chat_stream import ChatEvents, chat_usage
 from hanzo_agents._wire.dialects.members import with_member
 from hanzo_agents._wire.dialects.tool_calls import mend_calls, truncated_arguments
@@ -38,18 +39,11 @@ def takes_reasoning_settings(model: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatView:
+class ChatView(BodyView):
     """A chat request as policies see it."""
 
-    body: Mapping[str, Any]
-    content: bytes | None = field(default=None, repr=False)
     operation: str = "chat"
-    dropped: tuple[str, ...] = ()
     _text: str | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def model(self) -> str | None:
-        return self.body.get("model")
 
     @property
     def messages(self) -> Sequence[Mapping[str, Any]]:
@@ -92,21 +86,8 @@ class ChatView:
         return count_of(self.body.get("n")) or 1
 
     @property
-    def given_tokens(self) -> int:
-        return 0
-
-    @property
-    def size(self) -> int:
-        size = json_size(self.body) if self.content is None else len(self.content)
-        return size - json_size(self.body["metadata"]) if "metadata" in self.body else size
-
-    @property
     def foretold(self) -> int:
         return json_size(prediction) if (prediction := self.body.get("prediction")) else 0
-
-    @property
-    def stateful(self) -> bool:
-        return False
 
     @property
     def offered(self) -> list[str]:

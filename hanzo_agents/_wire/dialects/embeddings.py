@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from openai.types.create_embedding_response import Usage as EmbeddingUsage
 
 from hanzo_agents._kernel.counts import json_size
 from hanzo_agents._kernel.shapes import as_list
+from hanzo_agents._wire.dialects.body import BodyView
 from hanzo_agents._wire.replies import HanzoCreateEmbeddingResponse
 from hanzo_agents.errors import InvalidResponse
 
@@ -23,17 +24,10 @@ __all__ = ["EMBEDDINGS", "EmbeddingsView"]
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingsView:
+class EmbeddingsView(BodyView):
     """An embeddings request as policies see it."""
 
-    body: Mapping[str, Any]
-    content: bytes | None = field(default=None, repr=False)
     operation: str = "embeddings"
-    dropped: tuple[str, ...] = ()
-
-    @property
-    def model(self) -> str | None:
-        return self.body.get("model")
 
     @property
     def messages(self) -> Sequence[Mapping[str, Any]]:
@@ -55,10 +49,6 @@ class EmbeddingsView:
         return 0
 
     @property
-    def choices(self) -> int:
-        return 1
-
-    @property
     def given_tokens(self) -> int:
         given = as_list(self.body.get("input"))
         return sum(len(as_list(part)) or isinstance(part, int) for part in given)
@@ -67,14 +57,6 @@ class EmbeddingsView:
     def size(self) -> int:
         # Numbers in the input are tokens, and counted as such.
         return json_size(self.text) if self.given_tokens else json_size(self.body.get("input"))
-
-    @property
-    def foretold(self) -> int:
-        return 0
-
-    @property
-    def stateful(self) -> bool:
-        return False
 
     def with_model(self, model: str | None) -> EmbeddingsView:
         return self if model is None else EmbeddingsView({**self.body, "model": model})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hanzo_agents._kernel.counts import bounded, ceiling, json_size
+from hanzo_agents._kernel.counts import bounded, ceiling
 from hanzo_agents._kernel.shapes import as_dict, as_list, dicts, media_in, texts_in
 from hanzo_agents._wire.dialects.advice import (
     described,
@@ -16,6 +16,7 @@ from hanzo_agents._wire.dialects.advice import (
     settings_for,
     with_message,
 )
+from hanzo_agents._wire.dialects.body import BodyView
 from hanzo_agents._wire.dialects.call_ids import CallIds, refuse_cut_calls
 from hanzo_agents._wire.dialects.chat import takes_reasoning_settings
 from hanzo_agents._wire.dialects.members import with_member
@@ -41,17 +42,10 @@ _STATE = ("previous_response_id", "conversation", "prompt", "background")
 
 
 @dataclass(frozen=True, slots=True)
-class ResponsesView:
+class ResponsesView(BodyView):
     """A Responses request as policies see it."""
 
-    body: Mapping[str, Any]
-    content: bytes | None = field(default=None, repr=False)
     operation: str = "responses"
-    dropped: tuple[str, ...] = ()
-
-    @property
-    def model(self) -> str | None:
-        return self.body.get("model")
 
     @property
     def messages(self) -> Sequence[Mapping[str, Any]]:
@@ -84,23 +78,6 @@ class ResponsesView:
     @property
     def max_output(self) -> int | None:
         return ceiling((self.body.get("max_output_tokens"),))
-
-    @property
-    def choices(self) -> int:
-        return 1
-
-    @property
-    def given_tokens(self) -> int:
-        return 0
-
-    @property
-    def size(self) -> int:
-        size = json_size(self.body) if self.content is None else len(self.content)
-        return size - json_size(self.body["metadata"]) if "metadata" in self.body else size
-
-    @property
-    def foretold(self) -> int:
-        return 0
 
     @property
     def stateful(self) -> bool:

@@ -18,12 +18,13 @@ from hanzo_agents._kernel.outcome import Outcome
 from hanzo_agents._kernel.primed import Primed
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.shapes import as_dict
+from hanzo_agents._wire.bodies import hear_closing, raw_response
 from hanzo_agents._wire.headers import told_by
 from hanzo_agents._wire.keeping.asked import asked_of, headers_of, routing_of
 from hanzo_agents._wire.keeping.kinds import KIND_OF
 from hanzo_agents._wire.reading import SHAPE_ERRORS
 from hanzo_agents._wire.replies import note_outcome
-from hanzo_agents._wire.stream import HanzoStream, hear_closing, raw_response
+from hanzo_agents._wire.stream import HanzoStream
 from hanzo_agents._wire.wishes import add_wishes, routes, wishes_now
 
 if TYPE_CHECKING:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_origin
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx2
-from openai import APIResponse, Stream
-from openai._legacy_response import LegacyAPIResponse
+from openai import Stream
 from typing_extensions import override
 
-from hanzo_agents._wire.delivery import deliver, inner_type
+from hanzo_agents._wire.bodies import elapsed_of
+from hanzo_agents._wire.delivery import deliver
 from hanzo_agents._wire.stream import HanzoStream
 from hanzo_agents._wire.sync.calls import iterate
 
@@ -20,13 +18,12 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from openai import OpenAI
-    from openai._models import FinalRequestOptions
     from openai.types.chat import ChatCompletionChunk
 
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents._wire.replies import HanzoChatCompletionChunk
 
-__all__ = ["HanzoSyncChatStream", "HanzoSyncStream", "deliver_in_sync", "deliver_raw_in_sync", "in_sync"]
+__all__ = ["HanzoSyncChatStream", "HanzoSyncStream", "deliver_in_sync", "in_sync", "raw_in_sync"]
 
 T = TypeVar("T")
 
@@ -47,7 +44,7 @@ class HanzoSyncStream(Stream[T], Generic[T]):
         self._items = iterate(source)
         self._cast_to = source._cast_to  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._client = client
-        self.response = _bridged(source.response, _Consumed(self._items.close))
+        self.response = _bridged(source.response, _Bridge(source.response, None, self._items.close))
 
     @override
     def __next__(self) -> T:
@@ -92,35 +89,13 @@ def deliver_in_sync(reply: Reply, client: OpenAI) -> Any:
     return HanzoSyncStream(stream, client)
 
 
-def deliver_raw_in_sync(
-    reply: Reply,
-    mode: str,
-    client: OpenAI,
-    *,
-    cast_to: Any,
-    options: FinalRequestOptions,
-    stream_cls: Any,
-    value: Any,
-) -> Any:
-    """A raw response whose `.parse()` gives what the stack accepted, not a second reading of the bytes."""
-    origin = get_origin(cast_to) or cast_to
-    named = inspect.isclass(origin) and issubclass(origin, APIResponse)
-    kind: Any = LegacyAPIResponse if mode == "true" else cast("Any", origin if named else APIResponse)
-    inner, raw = inner_type(cast_to), in_sync(reply.raw)
-    streams = isinstance(value, HanzoSyncStream)
-    if streams:
+def raw_in_sync(reply: Reply, value: Any) -> httpx2.Response:
+    """The response of a reply whose value has been delivered."""
+    raw = in_sync(reply.raw)
+    if isinstance(value, HanzoSyncStream):
         # Dropped, the response would close the connection; `.parse()` of one that nobody keeps is still read.
         value.raw = raw
-    response: Any = kind(
-        raw=raw,
-        client=client,
-        cast_to=inner,
-        stream=streams,
-        stream_cls=stream_cls,
-        options=options,
-    )
-    response._parsed_by_type[inner] = value  # noqa: SLF001
-    return response
+    return raw
 
 
 def in_sync(response: Any) -> httpx2.Response:
@@ -148,8 +123,8 @@ def _bridged(response: Any, body: bytes | httpx2.SyncByteStream) -> httpx2.Respo
         content=content,
         stream=stream,
     )
-    with contextlib.suppress(RuntimeError):  # it is still under way: then its stream tells
-        made.elapsed = response.elapsed
+    if (elapsed := elapsed_of(response)) is not None:  # else it is still under way, and its stream will tell
+        made.elapsed = elapsed
     return made
 
 
@@ -172,37 +147,23 @@ class _Bytes:
 
 
 class _Bridge(httpx2.SyncByteStream):
-    """Bytes that come over the loop thread."""
+    """A body that comes over the loop thread: its chunks, or None while somebody reads its events."""
 
-    def __init__(self, response: Any, chunks: Iterator[bytes], closed: Callable[[], None]) -> None:
+    def __init__(self, response: Any, chunks: Iterator[bytes] | None, closed: Callable[[], None]) -> None:
         self._response = response
         self._chunks = chunks
         self._closed = closed
 
     @override
     def __iter__(self) -> Iterator[bytes]:
+        if self._chunks is None:
+            raise httpx2.StreamConsumed
         return self._chunks
 
     @property
     def elapsed(self) -> timedelta | None:
         """What `httpx2.Response.elapsed` asks the stream for, once it is closed."""
-        elapsed: timedelta | None = getattr(self._response.stream, "elapsed", None)
-        return elapsed
-
-    @override
-    def close(self) -> None:
-        self._closed()
-
-
-class _Consumed(httpx2.SyncByteStream):
-    """The body of a response whose events are being read; closing it leaves them."""
-
-    def __init__(self, closed: Callable[[], None]) -> None:
-        self._closed = closed
-
-    @override
-    def __iter__(self) -> Iterator[bytes]:
-        raise httpx2.StreamConsumed
+        return elapsed_of(self._response)
 
     @override
     def close(self) -> None:

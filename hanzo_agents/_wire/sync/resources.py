@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openai import Stream
-    from openai._types import SequenceNotStr
     from openai.lib.streaming.chat import ChatCompletionStreamManager
     from openai.lib.streaming.responses import ResponseStreamManager
     from openai.types.chat import ChatCompletionMessageParam, completion_create_params
@@ -70,29 +69,15 @@ class SyncCompletions(Completions):
 
     @overload
     def create(
-        self,
-        *,
-        messages: Iterable[ChatCompletionMessageParam],
-        stream: Literal[False] | Omit | None = omit,
-        **arguments: Unpack[ChatArguments],
+        self, *, stream: Literal[False] | Omit | None = omit, **arguments: Unpack[ChatArguments]
     ) -> HanzoChatCompletion: ...
 
     @overload
-    def create(
-        self,
-        *,
-        messages: Iterable[ChatCompletionMessageParam],
-        stream: Literal[True],
-        **arguments: Unpack[ChatArguments],
-    ) -> HanzoSyncChatStream: ...
+    def create(self, *, stream: Literal[True], **arguments: Unpack[ChatArguments]) -> HanzoSyncChatStream: ...
 
     @overload
     def create(
-        self,
-        *,
-        messages: Iterable[ChatCompletionMessageParam],
-        stream: bool,
-        **arguments: Unpack[ChatArguments],
+        self, *, stream: bool, **arguments: Unpack[ChatArguments]
     ) -> HanzoChatCompletion | HanzoSyncChatStream: ...
 
     @override
@@ -122,35 +107,26 @@ class SyncCompletions(Completions):
 
     @override
     def parse(
-        self,
-        *,
-        messages: Iterable[ChatCompletionMessageParam],
-        response_format: type[T] | Omit = omit,
-        **settings: Unpack[ChatSettings],
+        self, *, response_format: type[T] | Omit = omit, **settings: Unpack[ChatSettings]
     ) -> HanzoParsedChatCompletion[T]:
         """As `openai`'s, sent through the policies."""
         ordinary: Any = super()
         arguments = fill_model(self._client.default_model, spell_tools({**settings}))
         with heeding(arguments, self._client.stack):
-            parsed: HanzoParsedChatCompletion[T] = ordinary.parse(
-                messages=messages, response_format=response_format, **arguments
-            )
+            parsed: HanzoParsedChatCompletion[T] = ordinary.parse(response_format=response_format, **arguments)
         return parsed
 
     @override
     def stream(
         self,
         *,
-        messages: Iterable[ChatCompletionMessageParam],
         response_format: completion_create_params.ResponseFormat | type[T] | Omit = omit,
         **settings: Unpack[ChatSettings],
     ) -> ChatCompletionStreamManager[T]:
         """As `openai`'s, sent through the policies."""
         arguments = fill_model(self._client.default_model, spell_tools({**settings}))
         ordinary: Any = super(SyncCompletions, wished(self, wishes_in(arguments, self._client.stack)))
-        manager: ChatCompletionStreamManager[T] = ordinary.stream(
-            messages=messages, response_format=response_format, **arguments
-        )
+        manager: ChatCompletionStreamManager[T] = ordinary.stream(response_format=response_format, **arguments)
         return manager
 
     def batch_create(
@@ -275,15 +251,10 @@ class SyncEmbeddings(Embeddings):
     _client: Hanzo  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @override
-    def create(
-        self,
-        *,
-        input: str | SequenceNotStr[str] | Iterable[int] | Iterable[Iterable[int]],
-        **arguments: Unpack[EmbeddingsArguments],
-    ) -> HanzoCreateEmbeddingResponse:
+    def create(self, **arguments: Unpack[EmbeddingsArguments]) -> HanzoCreateEmbeddingResponse:
         """As `openai`'s, sent through the policies."""
         ordinary: Any = super()
         embedded: HanzoCreateEmbeddingResponse = ordinary.create(
-            input=input, **fill_model(self._client.default_model, {**arguments})
+            **fill_model(self._client.default_model, {**arguments})
         )
         return embedded

@@ -16,9 +16,10 @@ from hanzo_agents._version import __version__
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.mcp.serving.backing import backing, check_accountable, key_of
 from hanzo_agents.mcp.serving.calls import Calls
+from hanzo_agents.mcp.serving.catalogue import Catalogue
 from hanzo_agents.mcp.serving.clients import Clients
 from hanzo_agents.mcp.serving.http import http_app, serve_http
-from hanzo_agents.mcp.serving.models import Catalogue, model_tools
+from hanzo_agents.mcp.serving.models import model_tools
 from hanzo_agents.mcp.serving.problems import Problems
 from hanzo_agents.mcp.serving.runs import Terms
 from hanzo_agents.mcp.serving.stdio import serve_stdio

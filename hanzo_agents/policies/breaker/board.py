@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hanzo_agents._kernel.target import Target
 from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.policies.target_keys import endpoint_of, target_key
+from hanzo_agents.policies.target_keys import call_key, endpoint_of, target_key
 from hanzo_agents.stores.circuits import CLOSED
 from hanzo_agents.stores.circuits.memory import MemoryCircuits
 
@@ -72,7 +72,7 @@ class Board:
         """The key of a call's target."""
         if call.target.base_url is None and call.home not in self._homes:
             self._meet(call.home, call.clock)
-        return target_key(call.target, call.home)
+        return call_key(call)
 
     def named(self, target: str | Target, at: str | None) -> tuple[str, bool]:
         """The key of a target that somebody names, and whether it waits for the first call to tell its address.
@@ -81,6 +81,8 @@ class Board:
             ConfigError: it is no target, or it has no address and calls have not told just one.
         """
         target = Target.of(target)
+        if target.model is None:
+            raise ConfigError("Breaker: target: each model has a circuit of its own; say which one is meant")
         if at is not None and (not isinstance(at, str) or "://" not in at):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError("Breaker: at: expected the base_url of a router, such as https://router.example/v1")
         if at is not None or target.base_url is not None or target.foreign:
@@ -115,8 +117,7 @@ class Board:
 
     def planned(self, call: Call) -> CircuitView:
         """The same for a call that is only thought of."""
-        key = target_key(call.target, call.home)
-        early = target_key(call.target, "")
+        key, early = call_key(call), target_key(call.target, "")
         if call.target.base_url is None and call.home not in self._homes:
             view = self._early.look(early, self.rules, clock=call.clock).value
             if view is not CLOSED:

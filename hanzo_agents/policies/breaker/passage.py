@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hanzo_agents.errors import CircuitOpen, DeadlineExceeded
 from hanzo_agents.policies.breaker.fault import asked_rest
+from hanzo_agents.policies.left import left_silent
 from hanzo_agents.stores.operations import new_op
 from hanzo_agents.stores.store import StoreUnavailable
 
@@ -81,8 +82,11 @@ class Passage:
 
     def failed(self, error: BaseException) -> None:
         """The call was not accepted."""
-        if isinstance(error, asyncio.CancelledError) and self._timed_out():
-            error = TimeoutError("no answer within the deadline")
+        if isinstance(error, asyncio.CancelledError):
+            if self._timed_out():
+                error = TimeoutError("no answer within the deadline")
+            elif left_silent(self._call, self._key):
+                error = TimeoutError("no answer, time after time, before another target has one")
         if not isinstance(error, Exception):
             self._end("neutral")
             return

@@ -52,7 +52,8 @@ class Breaker:
         max_retry_after: a target that asks in Retry-After (429, 5xx) for more than `timeout` is given it, up to so
             many seconds, without a look at failures. 0 never does.
         on: which errors count against the target. Other 4xx than 408, wrong keys, refusals of our policies and
-            cancellations do not; a cancellation at the deadline is a timeout.
+            cancellations do not; a cancellation at the deadline is a timeout. So is a hedge's leaving of a first
+            leg, when so many were left in a row that the target seems to hang.
         store: where circuits are kept, to share them with other processes. None keeps them in this object.
         on_change: called with a `CircuitChange`, on any thread.
 

@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.journal import Cost, Decision
-from hanzo_agents.policies.cache.sealed import Facts, opened, sealed
+from hanzo_agents.policies.sealed import Facts, opened, sealed
 from hanzo_agents.stores.store import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from hanzo_agents.policies.cache.shelf import Shelf
     from hanzo_agents.stores.entries.flights import Lead
 
-__all__ = ["LEASE", "Entry"]
+__all__ = ["Entry"]
 
-LEASE = 60.0
-"""Seconds for which another process that asks is waited for; then it is taken for dead, and the question asked."""
+LONGEST_WAIT = 60.0
+"""Seconds for which another process that asks is waited for, though it lives; then the question is asked again."""
 
 SHORTEST_POLL, LONGEST_POLL = 0.02, 0.5
 """Seconds between two looks whether another process has answered."""
@@ -39,8 +39,8 @@ class Entry:
     """
 
     __slots__ = (
-        "_attempt", "_away", "_clock", "_fence", "_journal", "_meant", "_owner", "_prices", "_secret", "_target",
-        "key", "lead", "shelf",
+        "_attempt", "_away", "_clock", "_fence", "_journal", "_meant", "_owner", "_prices", "_prolonged",
+        "_secret", "_target", "key", "lead", "shelf",
     )  # fmt: skip
 
     def __init__(self, shelf: Shelf, key: bytes, secret: bytes, call: Call) -> None:
@@ -57,6 +57,7 @@ class Entry:
         self._attempt: Attempt | None = None
         self._owner: str | None = None
         self._fence: int | None = None
+        self._prolonged = 0.0
 
     async def content(self) -> bytes | None:
         """What the store has; None also when it does not answer."""
@@ -76,20 +77,22 @@ class Entry:
 
         Waits until that has answered, has given up, or has taken too long. None: ask.
         """
-        entries, key, clock = self.shelf.entries, self.key, self._clock
-        if not entries.shared or not self._writes():
+        shelf, key, clock = self.shelf, self.key, self._clock
+        if not shelf.entries.shared or not self._writes():
             return None
         self._owner = owner = uuid.uuid4().hex
         if self.lead is not None:
-            self.lead.owes(lambda: entries.release(key, owner=owner, clock=clock).tell(_nothing, _nothing))
-        until, pause = clock.now() + LEASE, SHORTEST_POLL
+            self.lead.owes(lambda: shelf.release(key, owner, clock))
+        until, pause = clock.now() + LONGEST_WAIT, SHORTEST_POLL
         while True:
             try:
-                claim = await entries.claim(key, owner=owner, lease=LEASE, clock=clock)
+                claim = await shelf.claim(key, owner, clock)
             except StoreUnavailable as error:
-                self.shelf.not_written(error, clock)
+                shelf.not_written(error, clock)
                 return None
             self._fence = claim.fence
+            if claim.fence is not None:
+                shelf.leases.hold(key.hex(), owner, clock)
             if claim.content is not None or claim.fence is not None or clock.now() >= until:
                 return claim.content
             await clock.sleep(pause)
@@ -101,7 +104,7 @@ class Entry:
 
     def drop(self, content: bytes) -> None:
         """Remove what does not open."""
-        self.shelf.count("dropped")
+        self.shelf.figures.count("dropped")
         self._note("drops an entry", "it does not open: damaged, or of another version")
         self.shelf.entries.remove(self.key, content=content, clock=self._clock).tell(_nothing, _nothing)
 
@@ -135,10 +138,21 @@ class Entry:
         if self.lead is not None:
             self.lead.landed(None)
 
+    def streams(self) -> None:
+        """The answer has begun, and comes as fast as somebody reads it: from now on, that keeps its lease."""
+        if self.lead is not None:
+            self.lead.streams()
+        self._let_go()
+        self._prolonged = self._clock.now()
+
     def moved(self) -> None:
         """Another part of the answer has come."""
-        if self.lead is not None:
-            self.lead.moved()
+        if self.lead is None:
+            return
+        self.lead.moved()
+        if self._owner is not None and (now := self._clock.now()) - self._prolonged >= self.shelf.prolong_every:
+            self._prolonged = now
+            self.shelf.prolong(self.key, self._owner, self._clock)
 
     def _objection(self, kept: Kept) -> str | None:
         if kept.calls_tools and not self.shelf.tool_calls:
@@ -173,6 +187,7 @@ class Entry:
     def _put(self, content: bytes) -> str | None:
         """Put it into the store; why not, when it is not tried."""
         shelf, clock = self.shelf, self._clock
+        self._let_go()
         if len(content) > min(shelf.entries.largest, shelf.bounds.size):
             return f"it is too large ({len(content)} bytes)"
         if not self._writes():
@@ -188,16 +203,21 @@ class Entry:
 
     def _was_put(self, kept: bool) -> None:
         self.shelf.written()
-        self.shelf.count("kept", int(kept))
+        self.shelf.figures.count("kept", int(kept))
 
     def _was_not_put(self, error: BaseException) -> None:
         self.shelf.not_written(error, self._clock)
 
     def _release(self) -> None:
+        self._let_go()
         if self._owner is not None and self._writes():
-            entries = self.shelf.entries
             # Also a claim that was cancelled, and does not know whether it has been granted.
-            entries.release(self.key, owner=self._owner, clock=self._clock).tell(_nothing, _nothing)
+            self.shelf.release(self.key, self._owner, self._clock)
+
+    def _let_go(self) -> None:
+        """Have the lease end by itself, should the store not hear that it is over."""
+        if self._owner is not None:
+            self.shelf.leases.drop(self._owner)
 
     def _note(self, action: str, reason: str) -> None:
         self._journal.note(Decision("Cache", action, reason))

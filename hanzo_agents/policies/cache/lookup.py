@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call, Send
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents.policies.cache.entry import Entry
-    from hanzo_agents.policies.cache.sealed import Facts
+    from hanzo_agents.policies.sealed import Facts
 
 __all__ = ["Lookup"]
 
@@ -50,7 +50,7 @@ class Lookup:
             reply = await self._found()
             if reply is not None:
                 return reply
-            entry.shelf.count("misses")
+            entry.shelf.figures.count("misses")
             reply = await send(self._call)
         except BaseException as error:
             entry.failed(harmless=not isinstance(error, Exception))
@@ -102,15 +102,15 @@ class Lookup:
             "Cache", "hit", reason, saved=facts.cost.amount, basis=facts.cost.basis,
             tokens=None if facts.usage is None else facts.usage.total_tokens, age=age,
         )  # fmt: skip
-        self._entry.shelf.saved(facts, shared=shared)
+        self._entry.shelf.figures.hit(facts, shared=shared)
 
     def _keep(self, reply: Reply) -> None:
         """Have the answer kept once it is whole."""
         call, entry = self._call, self._entry
         assert call.codec is not None
         entry.expects(reply.attempt, reply.meant)
-        if reply.settled is None and entry.lead is not None:
-            entry.lead.streams()
+        if reply.settled is None:
+            entry.streams()
         try:
             call.codec.listen(call, reply, entry.heard, entry.moved)
         except Exception:

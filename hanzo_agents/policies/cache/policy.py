@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-from hanzo_agents._kernel.canonical import joined
 from hanzo_agents._kernel.clock import Duration, required_seconds, seconds, seconds_of
 from hanzo_agents._kernel.fields import check_count, check_flag, check_function, check_store
 from hanzo_agents._kernel.journal import Decision
@@ -16,12 +14,22 @@ from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.cache.entry import Entry
 from hanzo_agents.policies.cache.lookup import Lookup
-from hanzo_agents.policies.cache.sealed import VERSION, keyed
 from hanzo_agents.policies.cache.shelf import CacheStats, Shelf
+from hanzo_agents.policies.cacheable import (
+    Tenant,
+    asked_by,
+    check_temperature,
+    checked_tenant,
+    tenant_of,
+    too_warm,
+)
+from hanzo_agents.policies.sealed import VERSION, keyed
 from hanzo_agents.stores.entries import SPACE, Bounds
 from hanzo_agents.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hanzo_agents._kernel.call import Call, Send
     from hanzo_agents._kernel.codec import Question
     from hanzo_agents._kernel.reply import Reply
@@ -32,10 +40,8 @@ __all__ = ["Cache"]
 MOST_ENTRIES = 10_000
 MOST_BYTES = 256 * 2**20
 
-Tenant = str | Callable[["Call"], str | None] | None
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Cache:
     """Answer a call from an earlier answer to exactly the same question, and ask the same question only once.
 
@@ -74,7 +80,7 @@ class Cache:
     substitutes: bool = False
     max_entries: int | None = None
     max_bytes: int | None = None
-    _shelf: Shelf = field(init=False, repr=False, compare=False)
+    _shelf: Shelf = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the fields; ConfigError names the one that is wrong."""
@@ -107,16 +113,14 @@ class Cache:
         if self.when is not None:
             check_function("Cache.when", self.when)
         if self.tenant is not None and not callable(self.tenant):
-            _checked_tenant(self.tenant)
-        most = self.max_temperature
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int | float) or not most >= 0):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"Cache.max_temperature: expected a number >= 0 or None, got {most!r}")
+            checked_tenant("Cache.tenant", self.tenant)
+        check_temperature("Cache.max_temperature", self.max_temperature)
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Answer from the store, from somebody who is asking the same, or from below."""
         key, question = self._key(call)
         if key is None:
-            self._shelf.count("bypassed")
+            self._shelf.figures.count("bypassed")
             call.note("Cache", "skips", question.obstacle or "")
             return await send(call)
         return await Lookup(call, Entry(self._shelf, key, question.secret, call)).answer(send)
@@ -141,7 +145,7 @@ class Cache:
         """
         from hanzo_agents._kernel.clock import current_clock
 
-        space = b"" if tenant is None else _space(_checked_tenant(tenant))
+        space = b"" if tenant is None else _space(checked_tenant("Cache.tenant", tenant))
         clock, dropped, position = current_clock(), 0, ""
         while True:
             more, position = await self._shelf.entries.clear(space, position=position, clock=clock)
@@ -149,23 +153,18 @@ class Cache:
             if not position:
                 return dropped
 
+    def __repr__(self) -> str:
+        whose = f", tenant={self.tenant!r}" if isinstance(self.tenant, str) else ""
+        scope = "" if self.store is None else self.store.scope
+        return f"Cache(ttl={seconds_of(self.ttl):g}{whose}, scope={scope!r})"
+
     def _key(self, call: Call) -> tuple[bytes | None, Question]:
         """The key of a call; None when it is not cached, for which the question has the reason."""
         question = self._question(call)
+        tenant = None if question.obstacle else tenant_of("Cache.tenant", self.tenant, call, question)
         if question.obstacle is not None:
             return None, question
-        tenant = self.tenant
-        if tenant is not None and not isinstance(tenant, str):
-            tenant = tenant(call)
-            if tenant is None:
-                question.obstacle = "the call has no tenant"
-                return None, question
-            _checked_tenant(tenant)
-        if not question.secret and tenant is None:
-            question.obstacle = "the endpoint's key may change each time, and no tenant says whose call it is"
-            return None, question
-        named = () if tenant is None else (tenant.encode("utf-8", "surrogatepass"),)
-        asked = joined((b"%d" % VERSION, question.asked, *named))
+        asked = asked_by(tenant, question, b"%d" % VERSION)
         return _space(tenant) + keyed(question.secret, asked).digest(), question
 
     def _question(self, call: Call) -> Question:
@@ -178,16 +177,8 @@ class Cache:
         if self.when is not None and not self.when(call):
             return Question(obstacle="`when` leaves it out")
         question = call.codec.question(call)
-        most, asked = self.max_temperature, question.temperature
-        if question.obstacle is None and most is not None and asked is not None and not asked <= most:
-            question.obstacle = f"the call asks for a temperature of {asked:g}"
+        question.obstacle = question.obstacle or too_warm(question, self.max_temperature)
         return question
-
-
-def _checked_tenant(tenant: object) -> str:
-    if not isinstance(tenant, str) or not tenant:
-        raise ConfigError(f"Cache.tenant: expected a non-empty string, got {tenant!r}")
-    return tenant
 
 
 @lru_cache(maxsize=1024)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hanzo_agents._kernel.money import EXACT
-from hanzo_agents._kernel.turns import Turns
+from hanzo_agents.policies.figures import Figures
+from hanzo_agents.stores.limits.leases import Leases
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.clock import Clock
-    from hanzo_agents.policies.cache.sealed import Facts
-    from hanzo_agents.stores.entries import Bounds, Entries
+    from hanzo_agents.stores.entries import Bounds, Claim, Entries
+    from hanzo_agents.stores.pending import Telling
     from hanzo_agents.stores.store import Store
 
-__all__ = ["CacheStats", "Shelf"]
+__all__ = ["LEASE", "CacheStats", "Shelf"]
+
+LEASE = 10.0
+"""Seconds for which who asks has the right to; prolonged while that process lives."""
 
 PAUSE = 30.0
 """Seconds without an attempt to write after one that failed: a full disk is not filled again by trying."""
@@ -66,38 +69,37 @@ class Shelf:
         self.bounds = bounds
         self.tool_calls = tool_calls
         self.substitutes = substitutes
+        self.figures = Figures()
         self._scope = store.scope
-        self._counts: dict[str, int] = dict.fromkeys(
-            ("hits", "shared", "misses", "bypassed", "kept", "dropped", "saved_tokens"), 0
-        )
-        self._saved = Decimal(0)
-        self._turns = Turns()
         self._away = False
         self._no_writing_until = float("-inf")
+        self._lease = LEASE
+        self.prolong_every = LEASE / 3
+        self.leases = Leases(self._prolong, self._lost, every=self.prolong_every)
+
+    def claim(self, key: bytes, owner: str, clock: Clock) -> Telling[Claim]:
+        """Take the right to ask."""
+        return self.entries.claim(key, owner=owner, lease=self._lease, clock=clock)
+
+    def release(self, key: bytes, owner: str, clock: Clock) -> None:
+        """Give the right to ask back. Never waits."""
+        self.entries.release(key, owner=owner, clock=clock).tell(_nothing, _nothing)
+
+    def prolong(self, key: bytes, owner: str, clock: Clock) -> None:
+        """Keep the right to ask. Never waits."""
+        self.entries.prolong(key, owner=owner, lease=self._lease, clock=clock).tell(_nothing, _nothing)
+
+    def _prolong(self, key: str, owners: list[str], clock: Clock) -> None:
+        for owner in owners:
+            self.prolong(bytes.fromhex(key), owner, clock)
+
+    def _lost(self, key: str, owner: str, clock: Clock) -> None:
+        self.release(bytes.fromhex(key), owner, clock)
 
     @property
     def stats(self) -> CacheStats:
         """What was done so far."""
-        with self._turns:
-            return CacheStats(**self._counts, saved=self._saved)
-
-    def count(self, what: str, more: int = 1) -> None:
-        """Add to a figure. Never waits."""
-        self._turns.put(self._count, what, more)
-
-    def _count(self, what: str, more: int) -> None:
-        self._counts[what] += more
-
-    def saved(self, facts: Facts, *, shared: bool) -> None:
-        """Count a hit, and what it saved."""
-        counts, usage, amount = self._counts, facts.usage, facts.cost.amount
-        with self._turns:
-            counts["hits"] += 1
-            counts["shared"] += shared
-            if usage is not None:
-                counts["saved_tokens"] += usage.total_tokens
-            if amount is not None:
-                self._saved = EXACT.add(self._saved, amount)
+        return CacheStats(**self.figures.so_far())
 
     def back(self) -> None:
         """The store answers."""
@@ -127,3 +129,7 @@ class Shelf:
         if self._no_writing_until == float("-inf") and not self._away:
             _logger.warning("the cache keeps no new answers (%s): %s", self._scope, error)
         self._no_writing_until = clock.now() + PAUSE
+
+
+def _nothing(_: Any) -> None:
+    """Nobody waits for it: a lease ends by itself."""

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from hanzo_agents._kernel.clock import Duration, seconds, seconds_of
-from hanzo_agents._kernel.fields import check_flag
+from hanzo_agents._kernel.fields import check_count, check_flag
 from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.target import Target
@@ -16,7 +16,6 @@ from hanzo_agents.policies.ensemble.deliberation import DELIBERATIONS, Deliberat
 from hanzo_agents.policies.ensemble.entrance import alone, obstacle, offers_tools
 from hanzo_agents.policies.ensemble.fields import (
     MOST_MODELS,
-    check_between,
     models_of,
     optional_share,
     optional_target,
@@ -110,10 +109,10 @@ class Blend:
                     raise ConfigError(f'Blend.{name}: only strategy="{strategy}" has any, got {given!r}')
                 continue
             put(self, name, default if given is None else given)
-            check_between(f"Blend.{name}", getattr(self, name), least, most)
+            check_count(f"Blend.{name}", getattr(self, name), least, most)
         if self.strategy == "self_moa" and len(self.models) > 1:
             raise ConfigError(f'Blend.models: strategy="self_moa" samples one model, got {len(self.models)}')
-        check_between("Blend.quorum", self.quorum, 1, 1 if self.strategy == "chain" else len(self.advisers))
+        check_count("Blend.quorum", self.quorum, 1, 1 if self.strategy == "chain" else len(self.advisers))
 
     @property
     def advisers(self) -> tuple[Target, ...]:

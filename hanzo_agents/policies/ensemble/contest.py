@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hanzo_agents.errors import InvalidResponse
-from hanzo_agents.policies.ensemble.legs import ask_all, audience
+from hanzo_agents.policies.ensemble.audience import audience
+from hanzo_agents.policies.ensemble.legs import ask_all
 from hanzo_agents.policies.ensemble.panel import failure_of
 from hanzo_agents.policies.ensemble.prompts import AGAIN, JUDGE, LETTERS, question_for_judge, shuffled
 from hanzo_agents.policies.ensemble.verdict import Verdict, verdict_in

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST_MODELS",
-    "check_between",
     "criteria_of",
     "models_of",
     "optional_share",
@@ -45,12 +44,6 @@ def optional_target(field: str, given: Any) -> Target | None:
 def optional_share(field: str, given: object) -> float | None:
     """A share, or none."""
     return None if given is None else share_of(field, given)
-
-
-def check_between(field: str, value: object, least: int, most: int) -> None:
-    """Refuse what is no integer between the two."""
-    if type(value) is not int or not least <= value <= most:
-        raise ConfigError(f"{field}: expected an integer from {least} to {most}, got {value!r}")
 
 
 def criteria_of(field: str, given: Any) -> tuple[str, ...]:

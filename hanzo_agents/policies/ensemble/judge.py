@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hanzo_agents._kernel.clock import Duration, seconds, seconds_of
+from hanzo_agents._kernel.fields import check_count
 from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.target import Target
@@ -13,7 +14,6 @@ from hanzo_agents.policies.ensemble.contest import CRITERIA, Contest
 from hanzo_agents.policies.ensemble.deliberation import Deliberation, best_of
 from hanzo_agents.policies.ensemble.entrance import alone, obstacle, offers_tools
 from hanzo_agents.policies.ensemble.fields import (
-    check_between,
     criteria_of,
     models_of,
     optional_share,
@@ -76,7 +76,7 @@ class Judge:
         put(self, "contestants", models_of("Judge.contestants", self.contestants, 2))
         put(self, "judge", optional_target("Judge.judge", self.judge))
         put(self, "criteria", criteria_of("Judge.criteria", self.criteria))
-        check_between("Judge.quorum", self.quorum, 1, len(self.contestants))
+        check_count("Judge.quorum", self.quorum, 1, len(self.contestants))
         put(self, "agreement", optional_share("Judge.agreement", self.agreement))
         put(self, "patience", seconds("Judge.patience", self.patience, zero=False))
 

@@ -4,71 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.journal import Cost
 from hanzo_agents._kernel.money import added
 from hanzo_agents._kernel.primed import finish_closing
 from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents.errors import DeadlineExceeded, InvalidResponse
-from hanzo_agents.policies.hedge.spend import book_lost, expected
+from hanzo_agents.policies.ensemble.audience import audience
+from hanzo_agents.policies.spend import book_lost, expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hanzo_agents._kernel.call import Call, Send
     from hanzo_agents._kernel.journal import Attempt, Basis
-    from hanzo_agents.policies.ensemble.verdict import Verdict
+    from hanzo_agents.policies.ensemble.audience import Audience
 
-__all__ = ["Audience", "Leg", "ask", "ask_all", "audience"]
-
-
-class Audience(Protocol):
-    """Somebody who hears each model of an ensemble speak. Its methods must not raise.
-
-    Attributes:
-        listens: pieces of answers are wanted as they come; legs are then asked for streams.
-    """
-
-    listens: bool
-
-    def begins(self, leg: Leg) -> None:
-        """A model is asked."""
-        ...
-
-    def says(self, leg: Leg, text: str) -> None:
-        """A piece of its answer has come."""
-        ...
-
-    def ends(self, leg: Leg) -> None:
-        """It has answered, failed, or was left. Of the one whose reply is the call's, only when it has failed."""
-        ...
-
-    def hears(self, verdict: Verdict) -> None:
-        """A judge has chosen."""
-        ...
-
-
-class _Nobody:
-    listens = False
-
-    def begins(self, leg: Leg) -> None:
-        pass
-
-    def says(self, leg: Leg, text: str) -> None:
-        pass
-
-    def ends(self, leg: Leg) -> None:
-        pass
-
-    def hears(self, verdict: Verdict) -> None:
-        pass
-
-
-audience: ContextVar[Audience] = ContextVar("hanzo_agents_audience", default=_Nobody())  # noqa: B039 - it has no state
-"""Who hears the ensembles of the calls made here."""
+__all__ = ["Leg", "ask", "ask_all"]
 
 
 @dataclass(slots=True, eq=False)

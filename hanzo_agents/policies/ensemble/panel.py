@@ -9,7 +9,8 @@ from hanzo_agents._kernel.reply import Reply, Settled, Settlement
 from hanzo_agents._kernel.verdict import final
 from hanzo_agents.errors import BudgetExceeded, EnsembleFailed, Failure
 from hanzo_agents.policies.ensemble.agreement import agreed
-from hanzo_agents.policies.ensemble.legs import Leg, ask_all, audience
+from hanzo_agents.policies.ensemble.audience import audience
+from hanzo_agents.policies.ensemble.legs import Leg, ask_all
 from hanzo_agents.policies.ensemble.tally import total_usage
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.voice import Part
 
 __all__ = ["Panel", "failure_of", "nowhere"]
-
 
 MOST_SHARE = 0.95
 """Of the time that is left, for one round: what has been said must still be handed on before the deadline."""

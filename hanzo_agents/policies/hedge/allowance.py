@@ -8,15 +8,33 @@ from typing import TYPE_CHECKING
 from hanzo_agents._kernel.turns import Turns
 
 if TYPE_CHECKING:
-    from hanzo_agents.policies.hedge.spend import Spend
+    from hanzo_agents._kernel.call import Call
+    from hanzo_agents.policies.spend import Spend
 
-__all__ = ["Allowance"]
+__all__ = ["Allowance", "Ticket"]
 
 BURST = 10.0
 """Legs that may be sent on credit that quiet times have saved up: an outage must not find a hoard."""
 
 RECENT = 100
 """Legs that a mean goes back to."""
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A leg that has been paid for.
+
+    Attributes:
+        call: the leg.
+        paid: in advance.
+        used: it was begun.
+        lost: it was sent, and brought no answer.
+    """
+
+    call: Call
+    paid: Spend
+    used: bool = False
+    lost: bool = False
 
 
 @dataclass(slots=True)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from hanzo_agents._kernel.fields import check_count
 from hanzo_agents._kernel.turns import Turns
 from hanzo_agents.errors import ConfigError
+from hanzo_agents.policies.target_keys import call_key
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from hanzo_agents._kernel.call import Call
+    from hanzo_agents._kernel.target import Target
 
 __all__ = ["Latencies", "latency_key", "percentile_of"]
 
@@ -37,25 +39,32 @@ class Latencies:
         window: observations of one target that count, the latest ones.
     """
 
-    __slots__ = ("_targets", "_turns", "window")
+    __slots__ = ("_lost", "_targets", "_turns", "window")
 
     def __init__(self, window: int = WINDOW) -> None:
         check_count("Latencies.window", window)
         self.window = window
         self._targets: dict[Hashable, tuple[deque[float], list[float]]] = {}
+        self._lost: dict[Hashable, int] = {}
         self._turns = Turns()
 
-    def note(self, target: Hashable, seconds: float) -> None:
-        """Write down that the target took so long."""
+    def note(self, target: Hashable, seconds: float, *, lost: bool = False) -> None:
+        """Write down that the target took so long; `lost`: that it was left after so long, without an answer."""
         if 0 <= seconds < math.inf:
-            self._turns.put(self._note, target, seconds)
+            self._turns.put(self._note, target, seconds, lost)
 
-    def _note(self, target: Hashable, seconds: float) -> None:
+    def _note(self, target: Hashable, seconds: float, lost: bool = False) -> None:
         found = self._targets.get(target)
         if found is None:
             found = self._targets[target] = (deque(), [])
             if len(self._targets) > MOST_TARGETS:
-                del self._targets[next(iter(self._targets))]
+                oldest = next(iter(self._targets))
+                del self._targets[oldest]
+                self._lost.pop(oldest, None)
+        if lost:
+            self._lost[target] = self._lost.get(target, 0) + 1
+        else:
+            self._lost.pop(target, None)
         latest, ordered = found
         if len(latest) >= self.window:
             del ordered[bisect_left(ordered, latest.popleft())]
@@ -72,6 +81,10 @@ class Latencies:
             # The nearest rank: a time that was observed. Rounded first: 0.95 * 20 is a little more than 19.
             return ordered[max(math.ceil(round(share * len(ordered), 9)), 1) - 1]
 
+    def lost(self, target: Hashable) -> int:
+        """How many times in a row it was left without an answer."""
+        return self._lost.get(target, 0)
+
     def count(self, target: Hashable) -> int:
         """How many observations of the target count."""
         found = self._targets.get(target)
@@ -81,12 +94,9 @@ class Latencies:
         return f"Latencies(window={self.window}, targets={len(self._targets)}, scope=this object)"
 
 
-def latency_key(call: Call) -> Hashable:
-    """What the observations of a call's target are kept under: model, endpoint, and what is asked for."""
-    target = call.target
-    model = target.model
-    # A model object is known by its identity: it need not be hashable.
-    return (model if isinstance(model, str) else id(model), target.base_url or call.home, call.view.operation)
+def latency_key(call: Call, target: Target | None = None) -> Hashable:
+    """What observations of a call's target, or of another one for it, are kept under."""
+    return call_key(call, target), call.view.operation
 
 
 def percentile_of(after: object) -> float | None:

@@ -14,10 +14,11 @@ from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.target import Target
 from hanzo_agents.errors import ConfigError, Refused
-from hanzo_agents.policies.hedge.allowance import Allowance
+from hanzo_agents.policies.hedge.allowance import Allowance, Ticket
 from hanzo_agents.policies.hedge.latency import Latencies, latency_key, percentile_of
 from hanzo_agents.policies.hedge.race import Race
-from hanzo_agents.policies.hedge.spend import Spend, Ticket, book_lost, expected, likewise, spent
+from hanzo_agents.policies.spend import Spend, book_lost, expected, likewise, spent
+from hanzo_agents.policies.target_keys import call_key
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -34,8 +35,12 @@ REFUSED_FOR = 1.0
 
 MOST_REFUSALS = 256
 
+SILENT = 20
+"""First legs of a target that are left in a row before each further one is its failure: of one that is as quick as
+ever, and is left at its median, one run in a million is as long."""
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Hedge:
     """Ask a second target when the first is slow, and take whichever is accepted first.
 
@@ -65,12 +70,10 @@ class Hedge:
     max_extra_spend: float = 0.05
     min_samples: int = 20
     initial: Duration | None = None
-    latencies: Latencies = field(default_factory=Latencies, repr=False, compare=False)
-    allowance: Allowance = field(init=False, repr=False, compare=False)
-    _share: float | None = field(init=False, repr=False, compare=False)
-    _refused: dict[Hashable, float] = field(
-        default_factory=dict[Hashable, float], init=False, repr=False, compare=False
-    )
+    latencies: Latencies = field(default_factory=Latencies)
+    _allowance: Allowance = field(init=False)
+    _share: float | None = field(init=False)
+    _refused: dict[Hashable, float] = field(default_factory=dict[Hashable, float], init=False)
 
     def __post_init__(self) -> None:
         """Check the fields; ConfigError names the one that is wrong."""
@@ -85,7 +88,7 @@ class Hedge:
         put(self, "initial", seconds("Hedge.initial", self.initial))
         if not isinstance(self.latencies, Latencies):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"Hedge.latencies: expected a Latencies, got {type(self.latencies).__name__}")
-        put(self, "allowance", Allowance(share))
+        put(self, "_allowance", Allowance(share))
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send, and send a second leg when the first is slow."""
@@ -95,14 +98,20 @@ class Hedge:
             self._observe(call, reply)
             return reply
         tickets: list[Ticket] = []
-        race = Race(call, send, delay, lambda: self._second_leg(call, send, delay, tickets))
+        race = Race(
+            call,
+            send,
+            delay,
+            lambda: self._second_leg(call, send, delay, tickets),
+            lambda: self._silent(call, tickets),
+        )
         try:
             reply, second = await race.run()
         finally:
             for ticket in tickets:
                 if not ticket.used:
                     # The race was over before the leg took its first step.
-                    self.allowance.settle(ticket.paid, None)
+                    self._allowance.settle(ticket.paid, None)
         if second:
             self._overtaken(call, race.record, reply)
             return reply
@@ -128,6 +137,12 @@ class Hedge:
         """The legs that may be sent, the first one first."""
         second = "" if isinstance(self._delay(call), str) else self._affordable(call)
         return [call] if isinstance(second, str) else [call, second]
+
+    def __repr__(self) -> str:
+        given = f"after={self.after!r}"
+        if self.to is not None:
+            given += f", to={[str(target) for target in self.to]}"
+        return f"Hedge({given}, max_extra_spend={self.max_extra_spend:g}, scope='this object')"
 
     def _delay(self, call: Call) -> float | str:
         """Seconds until a second leg makes sense, or why none ever does."""
@@ -191,7 +206,7 @@ class Hedge:
             call.note("Hedge", "holds back", second)
             return None
         paid = self._expected(second)
-        if not self.allowance.withdraw(self._expected(call), paid):
+        if not self._allowance.withdraw(self._expected(call), paid):
             call.note("Hedge", "holds back", self._spent())
             return None
         call.note(
@@ -219,26 +234,33 @@ class Hedge:
                 # It stays paid, also when it failed: a target that fails is not to be asked ever again.
                 ticket.lost = True
             else:
-                self.allowance.settle(paid, None)
+                self._allowance.settle(paid, None)
             raise
         self._note_time(call, reply)
-        reply.on_settled(lambda settled: self.allowance.settle(paid, spent(call, settled) or paid))
+        reply.on_settled(lambda settled: self._allowance.settle(paid, spent(call, settled) or paid))
         return reply
+
+    def _silent(self, call: Call, tickets: Sequence[Ticket]) -> str | None:
+        """The key of a first leg's target, if it is a failure that the leg is left now."""
+        key = call_key(call)
+        # Where nobody stands ready, an open circuit would refuse what a second leg answers.
+        another = call.spare and all(call_key(ticket.call) != key for ticket in tickets)
+        return key if another and self.latencies.lost(latency_key(call)) >= SILENT else None
 
     def _overtaken(self, call: Call, record: Sequence[Attempt], reply: Reply) -> None:
         """Account for a first leg that was left."""
         call.note("Hedge", "takes the second", f"it answered before {call.target}")
         for attempt in record[:1]:
             # It took at least so long: leaving slow ones out would make the percentile ever shorter.
-            self.latencies.note(latency_key(call), call.clock.now() - attempt.started)
+            self.latencies.note(latency_key(call), call.clock.now() - attempt.started, lost=True)
         took = self._expected(call)
         book_lost(call, record, took)
-        reply.on_settled(lambda s: self.allowance.earn(took if s.usage is None else likewise(call, s.usage)))
+        reply.on_settled(lambda s: self._allowance.earn(took if s.usage is None else likewise(call, s.usage)))
 
     def _settle_lost(self, ticket: Ticket, settled: Settled) -> None:
         """A second leg that lost is taken to have done what the first did, or a bad guess would be many legs."""
         took = ticket.paid if settled.usage is None else likewise(ticket.call, settled.usage)
-        self.allowance.settle(ticket.paid, took)
+        self._allowance.settle(ticket.paid, took)
 
     def _hold(self, key: Hashable, until: float) -> None:
         if len(self._refused) >= MOST_REFUSALS:
@@ -252,7 +274,7 @@ class Hedge:
         def earn(settled: Settled) -> None:
             spend = spent(call, settled)
             if spend is not None:
-                self.allowance.earn(spend)
+                self._allowance.earn(spend)
 
         reply.on_settled(earn)
 
@@ -265,7 +287,7 @@ class Hedge:
     def _affordable(self, call: Call) -> Call | str:
         """The second leg, or why there would be none; nothing is paid."""
         second = self._second(call)
-        if isinstance(second, str) or self.allowance.affords(self._expected(call), self._expected(second)):
+        if isinstance(second, str) or self._allowance.affords(self._expected(call), self._expected(second)):
             return second
         return self._spent()
 
@@ -273,4 +295,4 @@ class Hedge:
         return f"second legs have had their {self.max_extra_spend:.0%} of the spend"
 
     def _expected(self, call: Call) -> Spend:
-        return expected(call, self.allowance.mean_output)
+        return expected(call, self._allowance.mean_output)

@@ -8,13 +8,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hanzo_agents._kernel.primed import finish_closing
+from hanzo_agents.policies.left import Leg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from hanzo_agents._kernel.call import Call, Send
     from hanzo_agents._kernel.clock import Alarm
-    from hanzo_agents._kernel.journal import Attempt
     from hanzo_agents._kernel.reply import Reply
 
 __all__ = ["Race"]
@@ -31,18 +31,25 @@ class Race:
     Args:
         delay: seconds from the first leg's sending to the second's. Waiting for our own limits does not count.
         second: asked when the time has come; a leg to run, or None to go on alone.
+        silent: asked when the first is about to be left: the key of its target, if that is to count against it.
     """
 
-    __slots__ = ("_alarm", "_call", "_delay", "_leg", "_open", "_scope", "_second", "_send", "record")
+    __slots__ = ("_alarm", "_call", "_delay", "_leg", "_open", "_scope", "_second", "_send", "_silent", "record")
 
     def __init__(
-        self, call: Call, send: Send, delay: float, second: Callable[[], Coroutine[Any, Any, Reply] | None]
+        self,
+        call: Call,
+        send: Send,
+        delay: float,
+        second: Callable[[], Coroutine[Any, Any, Reply] | None],
+        silent: Callable[[], str | None],
     ) -> None:
-        self.record: list[Attempt] = []
+        self.record = Leg()
         self._call = call.recorded_in(self.record)
         self._send = send
         self._delay = delay
         self._second = second
+        self._silent = silent
         self._leg: asyncio.Task[Reply] | None = None
         self._open = True
         self._alarm: Alarm = call.clock.call_at(call.clock.now() + delay, self._ring)
@@ -107,6 +114,7 @@ class Race:
         if not leg.cancelled() and leg.exception() is None and self._open:
             # The scope expires: the first leg has lost.
             self._scope.reschedule(asyncio.get_running_loop().time())
+            self.record.silent = self._silent()
 
     async def _answer_of(self, leg: asyncio.Task[Reply]) -> Reply | BaseException:
         """What becomes of the second leg, now that the first has lost or failed."""

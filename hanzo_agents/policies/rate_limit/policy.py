@@ -16,7 +16,7 @@ from hanzo_agents.policies.rate_limit.admission import Limiter, Terms, reason, r
 from hanzo_agents.policies.rate_limit.fields import check
 from hanzo_agents.policies.rate_limit.outcome import account_for, learn, tokens_of
 from hanzo_agents.policies.rate_limit.pace import Pace, Paces
-from hanzo_agents.policies.target_keys import target_key
+from hanzo_agents.policies.target_keys import call_key, target_key
 from hanzo_agents.stores.limits.memory import MemoryLimits
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class RateLimit:
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send when it is the call's turn."""
-        clock, target = call.clock, target_key(call.target, call.home)
+        clock, target = call.clock, call_key(call)
         pace = self._paces.of(target, clock.now())
         terms = self._terms(call, pace)
         if (too_large := self._too_large(call, terms)) is not None:
@@ -152,7 +152,7 @@ class RateLimit:
 
     def plan(self, call: Call) -> Decision:
         """What would become of the call now."""
-        target = target_key(call.target, call.home)
+        target = call_key(call)
         terms = self._terms(call, self._paces.known(target))
         if (error := self._too_large(call, terms)) is not None:
             return Decision("RateLimit", "refuses", str(error))
@@ -202,6 +202,8 @@ class RateLimit:
 
     def _meant(self, target: str | Target) -> str:
         if isinstance(target, Target) and (target.base_url is not None or target.foreign):
+            if target.model is None:
+                raise ConfigError("RateLimit.state: each model has a limit of its own; say which one is meant")
             return target_key(target, "")
         seen = self._paces.named(target.name if isinstance(target, Target) else target)
         if len(seen) > 1:

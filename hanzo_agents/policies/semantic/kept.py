@@ -7,14 +7,14 @@ import json
 from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.canonical import CANONICAL
-from hanzo_agents.policies.cache.sealed import opened, sealed
+from hanzo_agents.policies.sealed import opened, sealed
 from hanzo_agents.policies.semantic.answers import Found
 from hanzo_agents.policies.semantic.gate.reading import spelled
 from hanzo_agents.stores.pending import Done
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.clock import Clock
-    from hanzo_agents.policies.cache.sealed import Facts
+    from hanzo_agents.policies.sealed import Facts
     from hanzo_agents.policies.semantic.answers import Asked
     from hanzo_agents.policies.semantic.embedders import Embedder
     from hanzo_agents.stores.entries import Bounds

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.journal import Attempt, Cost, Decision, Usage
 from hanzo_agents._kernel.reply import Settled
-from hanzo_agents.policies.cache.sealed import Facts
+from hanzo_agents.policies.sealed import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,10 +31,11 @@ _logger = logging.getLogger("hanzo_agents")
 NAME = "SemanticCache"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What a cache was made with, as its lookups need it.
 
-    Args:
+    Attributes:
         answers: who finds and keeps them.
         gate: tells apart what only looks alike: why two questions are not the same, None when they are.
         agree: whether two answers say the same.
@@ -41,22 +43,11 @@ class Rules:
         substitutes: whether the answer of another target than the one that was asked is kept.
     """
 
-    __slots__ = ("agree", "answers", "gate", "patience", "substitutes")
-
-    def __init__(
-        self,
-        answers: Answers,
-        *,
-        gate: Callable[[str, str], str | None] | None,
-        agree: Callable[[str, str], bool],
-        patience: float,
-        substitutes: bool,
-    ) -> None:
-        self.answers = answers
-        self.gate = gate
-        self.agree = agree
-        self.patience = patience
-        self.substitutes = substitutes
+    answers: Answers
+    gate: Callable[[str, str], str | None] | None
+    agree: Callable[[str, str], bool]
+    patience: float
+    substitutes: bool
 
 
 class Lookup:
@@ -82,15 +73,15 @@ class Lookup:
             return await asked.send(asked.call)
         reach.back()
         if found is None:
-            reach.count("misses")
+            reach.figures.count("misses")
             reply = await asked.send(asked.call)
             self._listen(reply, None)
             return reply
-        if (found.fresh and reach.trial.state == "serving") or (not found.fresh and reach.trial.serves()):
+        if reach.trial.state == "serving" if found.fresh else reach.trial.serves():
             given = await self._given(found)
             if given is not None:
                 return given
-            reach.count("misses")
+            reach.figures.count("misses")
         if found.fresh:
             self._leave(found)
         reply = await asked.send(asked.call)
@@ -105,7 +96,7 @@ class Lookup:
             objection = self._rules.gate(self._asked.text, found.question)
             if objection is None:
                 return found
-            self._reach.count("gated")
+            self._reach.figures.count("gated")
             self._asked.call.note(NAME, "tells apart", objection, similarity=found.similarity)
         return None
 
@@ -133,7 +124,7 @@ class Lookup:
             call.note(NAME, "asks", f"{self._rules.answers.scope} had it answered", model=facts.model)
             return reply
         self._note_hit(found, max(0.0, asked.call.clock.wall() - facts.made))
-        self._reach.saved(facts)
+        self._reach.figures.hit(facts)
         return reply
 
     def _leave(self, found: Found) -> None:
@@ -243,7 +234,7 @@ class Ending:
             self._note("shuts itself off" if state == "off" else "begins to answer", "by what comparisons showed")
 
     def _was_kept(self, kept: bool) -> None:
-        self._reach.count("kept", int(kept))
+        self._reach.figures.count("kept", int(kept))
 
     def _was_not(self, error: BaseException) -> None:
         self._reach.away(error, self._asked.call.clock)

@@ -7,13 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from hanzo_agents._kernel.canonical import joined
 from hanzo_agents._kernel.clock import Duration, current_clock, required_seconds, seconds, seconds_of
 from hanzo_agents._kernel.fields import check_count, check_flag, check_function, share_of
 from hanzo_agents._kernel.journal import Decision
 from hanzo_agents._kernel.likeness import Apart
 from hanzo_agents._kernel.stack import Place
 from hanzo_agents.errors import ConfigError
+from hanzo_agents.policies.cacheable import (
+    Tenant,
+    asked_by,
+    check_temperature,
+    checked_tenant,
+    tenant_of,
+    too_warm,
+)
 from hanzo_agents.policies.semantic.agreement import agree
 from hanzo_agents.policies.semantic.answers import Answers, Asked
 from hanzo_agents.policies.semantic.embedders import embedder_of
@@ -42,7 +49,6 @@ PATIENCE = 5.0
 MOST_ENTRIES = 10_000
 MOST_BYTES = 256 * 2**20
 
-Tenant = str | Callable[["Call"], str | None] | None
 Gate = Callable[[str, str], str | None]
 
 
@@ -118,10 +124,10 @@ class SemanticCache:
             if getattr(self, name) is not None or name == "agree":
                 check_function(f"SemanticCache.{name}", getattr(self, name))
         if self.tenant is not None and not callable(self.tenant):
-            _checked_tenant(self.tenant)
+            checked_tenant("SemanticCache.tenant", self.tenant)
         answers = self._answers()
         rules = Rules(
-            answers, gate=self.gate, agree=self.agree,
+            answers=answers, gate=self.gate, agree=self.agree,
             patience=getattr(answers, "patience", PATIENCE) if patience is None else patience,
             substitutes=self.substitutes,
         )  # fmt: skip
@@ -137,9 +143,7 @@ class SemanticCache:
             share_of("SemanticCache.sample", self.sample)
         if not isinstance(self.shadow, bool):
             check_count("SemanticCache.shadow", self.shadow)
-        most = self.max_temperature
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int | float) or not most >= 0):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError(f"SemanticCache.max_temperature: expected a number >= 0 or None, got {most!r}")
+        check_temperature("SemanticCache.max_temperature", self.max_temperature)
 
     def _answers(self) -> Answers:
         """Who finds and keeps the answers."""
@@ -169,12 +173,10 @@ class SemanticCache:
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Answer like a similar question was, or from below."""
         apart, partition = self._parted(call)
-        if apart.rest.obstacle is None and not self._reach.looks(call.clock):
-            self._reach.count("bypassed")
-            return await send(call)
         if apart.rest.obstacle is not None:
-            self._reach.count("bypassed")
             call.note(NAME, "passes by", apart.rest.obstacle)
+        if apart.rest.obstacle is not None or not self._reach.looks(call.clock):
+            self._reach.figures.count("bypassed")
             return await send(call)
         asked = Asked(
             partition, apart.rest.secret, apart.text, apart.alone, self.threshold, seconds_of(self.ttl), call, send
@@ -212,21 +214,10 @@ class SemanticCache:
         """The question in two parts, and where its answers lie; an obstacle says why it is not looked for."""
         apart = self._apart(call)
         rest = apart.rest
+        tenant = None if rest.obstacle else tenant_of("SemanticCache.tenant", self.tenant, call, rest)
         if rest.obstacle is not None:
             return apart, b""
-        tenant = self.tenant
-        if tenant is not None and not isinstance(tenant, str):
-            tenant = tenant(call)
-            if tenant is None:
-                rest.obstacle = "the call has no tenant"
-                return apart, b""
-            _checked_tenant(tenant)
-        if not rest.secret and tenant is None:
-            rest.obstacle = "the endpoint's key may change each time, and no tenant says whose call it is"
-            return apart, b""
-        named = () if tenant is None else (tenant.encode("utf-8", "surrogatepass"),)
-        asked = joined((b"like %d" % VERSION, rest.asked, *named))
-        return apart, hmac.digest(rest.secret, asked, "sha256")
+        return apart, hmac.digest(rest.secret, asked_by(tenant, rest, b"like %d" % VERSION), "sha256")
 
     def _apart(self, call: Call) -> Apart:
         from hanzo_agents._kernel.codec import Question
@@ -246,21 +237,14 @@ class SemanticCache:
             return Apart(Question(obstacle=why))
         assert call.likeness is not None
         apart = call.likeness.apart(call)
-        most, asked = self.max_temperature, apart.rest.temperature
-        if apart.rest.obstacle is None and self._too_long(apart.text):
-            apart.rest.obstacle = "the text is too long to be compared by words"
-        elif apart.rest.obstacle is None and apart.tools and not self.tools:
-            apart.rest.obstacle = "the call offers tools"
-        elif apart.rest.obstacle is None and most is not None and asked is not None and not asked <= most:
-            apart.rest.obstacle = f"the call asks for a temperature of {asked:g}"
+        rest = apart.rest
+        if rest.obstacle is None and self._too_long(apart.text):
+            rest.obstacle = "the text is too long to be compared by words"
+        elif rest.obstacle is None and apart.tools and not self.tools:
+            rest.obstacle = "the call offers tools"
+        rest.obstacle = rest.obstacle or too_warm(rest, self.max_temperature)
         return apart
 
     def _too_long(self, text: str) -> bool:
         """Whether the gate would let nothing pass but the very same, which is for the exact cache to find."""
         return isinstance(self.gate, LexicalGate) and len(text) > MOST_CHARACTERS
-
-
-def _checked_tenant(tenant: object) -> str:
-    if not isinstance(tenant, str) or not tenant:
-        raise ConfigError(f"SemanticCache.tenant: expected a non-empty string, got {tenant!r}")
-    return tenant

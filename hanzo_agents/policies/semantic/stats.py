@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from hanzo_agents._kernel.money import EXACT
-from hanzo_agents._kernel.turns import Turns
+from hanzo_agents.policies.figures import Figures
 
 if TYPE_CHECKING:
     from hanzo_agents._kernel.clock import Clock
-    from hanzo_agents.policies.cache.sealed import Facts
     from hanzo_agents.policies.semantic.trial import State, Trial
 
 __all__ = ["PAUSE", "Reach", "SemanticStats"]
@@ -55,16 +53,12 @@ class SemanticStats:
 
 
 class Reach:
-    """Counts, and says once when the cache is away. Serves every event loop and thread."""
+    """What one cache has done, and whether it can be asked: once it is away, it says so once. For any thread."""
 
     def __init__(self, scope: str, trial: Trial) -> None:
         self.trial = trial
+        self.figures = Figures()
         self._scope = scope
-        self._counts: dict[str, int] = dict.fromkeys(
-            ("hits", "misses", "bypassed", "gated", "kept", "failed", "saved_tokens"), 0
-        )
-        self._saved = Decimal(0)
-        self._turns = Turns()
         self._away = False
         self._until = float("-inf")
 
@@ -72,26 +66,9 @@ class Reach:
     def stats(self) -> SemanticStats:
         """What was done so far."""
         disagreed, compared = self.trial.disagreement
-        with self._turns:
-            return SemanticStats(
-                state=self.trial.state, compared=compared, disagreed=disagreed, saved=self._saved, **self._counts
-            )
-
-    def count(self, what: str, more: int = 1) -> None:
-        """Add to a figure. Never waits."""
-        self._turns.put(self._count, what, more)
-
-    def _count(self, what: str, more: int) -> None:
-        self._counts[what] += more
-
-    def saved(self, facts: Facts) -> None:
-        """Count a hit, and what it saved."""
-        with self._turns:
-            self._counts["hits"] += 1
-            if facts.usage is not None:
-                self._counts["saved_tokens"] += facts.usage.total_tokens
-            if facts.cost.amount is not None:
-                self._saved = EXACT.add(self._saved, facts.cost.amount)
+        return SemanticStats(
+            state=self.trial.state, compared=compared, disagreed=disagreed, **self.figures.so_far()
+        )
 
     def looks(self, clock: Clock) -> bool:
         """Whether it is worth looking."""
@@ -99,7 +76,7 @@ class Reach:
 
     def away(self, error: BaseException, clock: Clock) -> None:
         """A look failed: calls are sent as if there were no cache. Said once, until one succeeds."""
-        self.count("failed")
+        self.figures.count("failed")
         self._until = clock.now() + PAUSE
         if not self._away:
             self._away = True

@@ -78,6 +78,10 @@ class Entries(Protocol):
         """Take the lease on asking for `key`, for `lease` seconds, unless there is an answer or another owner."""
         ...
 
+    def prolong(self, key: bytes, *, owner: str, lease: float, clock: Clock) -> Telling[None]:
+        """Let a lease that has not ended last for `lease` seconds from now. One that has is not taken again."""
+        ...
+
     def release(self, key: bytes, *, owner: str, clock: Clock) -> Telling[None]:
         """Give the lease back without an answer."""
         ...

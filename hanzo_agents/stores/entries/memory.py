@@ -65,6 +65,10 @@ class MemoryEntries:
         """Nobody else could hold the lease: within the process, `flights` see to that."""
         return Done(Claim(self.get(key, clock=clock).value, 0))
 
+    def prolong(self, key: bytes, *, owner: str, lease: float, clock: Clock) -> Done[None]:
+        """Nothing to prolong."""
+        return Done(None)
+
     def release(self, key: bytes, *, owner: str, clock: Clock) -> Done[None]:
         """Nothing to give back."""
         return Done(None)

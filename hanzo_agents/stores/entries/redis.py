@@ -73,6 +73,17 @@ return {false, fence}
 """,
 )
 
+_PROLONG = Script(
+    "going on with a question",
+    _LIVE
+    + """\
+if live(KEYS[1]) and redis.call('HGET', KEYS[1], 'o') == ARGV[2] then
+  redis.call('HSET', KEYS[1], 'x', string.format('%.6f', now + tonumber(ARGV[3])))
+  redis.call('PEXPIRE', KEYS[1], math.ceil(tonumber(ARGV[3]) * 1000))
+end
+""",
+)
+
 _RELEASE = Script(
     "leaving a question",
     "if redis.call('HGET', KEYS[1], 'o') == ARGV[2] then redis.call('DEL', KEYS[1]) end",
@@ -120,6 +131,10 @@ class RedisEntries:
         keys = [self._entry(key), self._lease(key), self._store.key("entry-fence")]
         return self._run(_claim, _CLAIM, keys, owner, repr(lease), clock=clock)
 
+    def prolong(self, key: bytes, *, owner: str, lease: float, clock: Clock) -> Submitted[None]:
+        """Let a lease that has not ended last for `lease` seconds from now."""
+        return self._store.run(_PROLONG, [self._lease(key)], owner, repr(lease), clock=clock)
+
     def release(self, key: bytes, *, owner: str, clock: Clock) -> Submitted[None]:
         """Give the lease back without an answer."""
         return self._store.run(_RELEASE, [self._lease(key)], owner, clock=clock)
@@ -127,7 +142,9 @@ class RedisEntries:
     def clear(self, space: bytes, *, position: str, clock: Clock) -> Submitted[tuple[int, str]]:
         """Drop some of the entries whose key begins with `space`."""
         pattern = _literally(self._store.key("entry", "")) + space.hex() + "*"
-        return self._run(_cleared, _CLEAR, [], position or "0", pattern, clock=clock)
+        # The key is there for a cluster: it tells at which node to look.
+        keys = [self._entry(space)]
+        return self._run(_cleared, _CLEAR, keys, position or "0", pattern, clock=clock)
 
     def _run(
         self,

@@ -130,6 +130,18 @@ class SQLiteEntries:
 
         return self._store.submit(work, what="claiming a question")
 
+    def prolong(self, key: bytes, *, owner: str, lease: float, clock: Clock) -> Submitted[None]:
+        """Let a lease that has not ended last for `lease` seconds from now."""
+        now = clock.wall()
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE entry_leases SET expires = ? WHERE key = ? AND owner = ? AND expires > ?",
+                (now + lease, key, owner, now),
+            )
+
+        return self._store.submit(work, what="going on with a question")
+
     def release(self, key: bytes, *, owner: str, clock: Clock) -> Submitted[None]:
         """Give the lease back without an answer."""
 

@@ -18,6 +18,7 @@ from hanzo_agents.stores.ledger import (
     to_units,
 )
 from hanzo_agents.stores.ledger.scripts import BALANCES, ENTRIES, MARK, RELEASE, RESERVE, SETTLE
+from hanzo_agents.stores.operations import new_op
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -98,7 +99,7 @@ class RedisLedger:
 
     def mark(self, name: str, ends: float | None, *, clock: Clock) -> Submitted[bool]:
         """Whether this is the first mark of that name."""
-        return self._run(MARK, (name, _time(ends)), clock).read(bool)
+        return self._run(MARK, (name, _time(ends), new_op()), clock).read(bool)
 
     def _run(self, script: Script, args: Sequence[str], clock: Clock) -> Submitted[Any]:
         # One key names them all: they share its hash tag, and which ones there are, only the script finds out.

@@ -5,7 +5,7 @@
     ...op:<op>          hash: state, amount, accounts, facts, line
     ...due              sorted set: operations that are reserved, by the end of their lease
     ...usage:<day>      hash: five sums a line of the report
-    ...mark:<name>      string
+    ...mark:<name>      string: the operation that was the first
 
 Every key but `due`, which holds what is under way, expires: an account a day after its window.
 """
@@ -201,8 +201,9 @@ MARK = Script(
     + """\
 local ends = tonumber(ARGV[4])
 local key = base .. 'mark:' .. ARGV[3]
-if redis.call('EXISTS', key) == 1 then return 0 end
-redis.call('SET', key, '1')
+local first = redis.call('GET', key)
+if first then return first == ARGV[5] and 1 or 0 end
+redis.call('SET', key, ARGV[5])
 redis.call('EXPIRE', key, ends and digits(math.max(math.ceil(ends - now), 1)) or times.history)
 return 1
 """,

@@ -66,8 +66,8 @@ class RedisLimits:
         self.settle(lane, op, None, clock=clock)
         self.bells.ring(lane)
 
-    def _renew(self, lane: str, ops: list[str], clock: Clock) -> None:
-        left_to_its_lease(self._store.run(RENEW, self._keys(lane), *ops, clock=clock))
+    def _renew(self, lane: str, ops: list[str], clock: Clock) -> Pending[None]:
+        return left_to_its_lease(self._store.run(RENEW, self._keys(lane), *ops, clock=clock))
 
     def _keys(self, lane: str) -> list[str]:
         parts = ("log", "amounts", "slots", "queue", "kept", "held", "counts")

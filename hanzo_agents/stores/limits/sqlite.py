@@ -93,12 +93,12 @@ class SQLiteLimits:
         self.settle(lane, op, None, clock=clock)
         self.bells.ring(lane)
 
-    def _renew(self, lane: str, ops: list[str], clock: Clock) -> None:
+    def _renew(self, lane: str, ops: list[str], clock: Clock) -> Submitted[None]:
         def work(connection: sqlite3.Connection) -> None:
             rows = [(clock.now() + LEASE, op) for op in ops]
             connection.executemany("UPDATE limit_calls SET lease = ? WHERE op = ? AND lease IS NOT NULL", rows)
 
-        left_to_its_lease(self._store.submit(work, what="RateLimit renew"))
+        return left_to_its_lease(self._store.submit(work, what="RateLimit renew"))
 
 
 class _Lane:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import OrderedDict
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import finalize
 
 from hanzo_agents._kernel.turns import Turns
-from hanzo_agents.stores.pending import Done, Submitted, in_turn
+from hanzo_agents.stores.pending import Done, in_turn, on_thread
 from hanzo_agents.stores.vectors import Near
 from hanzo_agents.stores.vectors.matrix import Matrix
 from hanzo_agents.stores.workers import Workers
@@ -61,9 +60,7 @@ class MemoryVectors:
         look = partial(self._nearest, space, vector, least, most, clock.now())
         if matrix.size <= AT_ONCE:
             return look()
-        future: Future[list[Near]] = Future()
-        self._threads().put(partial(_look, look, future))
-        return await Submitted(future, "comparing questions")
+        return await on_thread(self._threads(), look, "comparing questions")
 
     def put(
         self, space: bytes, vector: bytes, content: bytes, *, ttl: float, bounds: Bounds, clock: Clock
@@ -137,10 +134,3 @@ class MemoryVectors:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._kept)} answers, {self._size} bytes)"
-
-
-def _look(look: partial[list[Near]], future: Future[list[Near]]) -> None:
-    try:
-        future.set_result(look())
-    except Exception as error:  # noqa: BLE001 - handed to whoever waits
-        future.set_exception(error)

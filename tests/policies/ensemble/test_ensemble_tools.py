@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from upstream import call_chunks, call_item, completion, message_item, response, response_events, sse
 
 from hanzo_agents import Blend, HanzoModelProvider, Judge, Retry, Target, track, wrap
-from hanzo_agents.policies.ensemble.legs import audience
+from hanzo_agents.policies.ensemble.audience import audience
 
 ran = []
 

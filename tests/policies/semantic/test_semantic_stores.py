@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from semantic_scenes import AGAIN, CAPITAL, Router, alike, ask, read, said, scene
 
 from hanzo_agents import ConfigError, Cost, SemanticCache, track
-from hanzo_agents.policies.cache.sealed import Facts
+from hanzo_agents.policies.sealed import Facts
 from hanzo_agents.policies.semantic import Found
 from hanzo_agents.stores import MemoryStore, SQLiteStore
 from hanzo_agents.stores.pending import Done

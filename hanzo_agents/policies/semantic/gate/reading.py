@@ -11,7 +11,7 @@ from hanzo_agents.policies.semantic.gate import vocabulary as v
 from hanzo_agents.policies.semantic.gate.endings import stem, told_in_the_past
 from hanzo_agents.policies.semantic.gate.links import rivals_of
 from hanzo_agents.policies.semantic.gate.phrases import KINDS
-from hanzo_agents.policies.semantic.gate.tokens import SIGNS, STOPS, Shape, bared, tokens_of
+from hanzo_agents.policies.semantic.gate.tokens import SIGNS, STOPS, Shape, Token, bared, tokens_of
 
 __all__ = ["MOST_CHARACTERS", "Reading", "content_of", "polarity_of", "quantities_of", "read", "spelled"]
 
@@ -88,16 +88,45 @@ def polarity_of(text: str) -> str:
 @lru_cache(maxsize=1024)
 def read(text: str) -> Reading:
     """Read a text."""
-    rivals = rivals_of(text)
-    text = bared(text)
-    tokens = tokens_of(text)
+    bare = bared(text)
+    tokens = tokens_of(bare)
     plain = [token for token, _ in tokens]
     flat = " ".join(token for token in plain if token not in STOPS)
-    verbatim = not v.VERBATIM.isdisjoint(plain)
+    words, names, marks = _content(tokens, verbatim=not v.VERBATIM.isdisjoint(plain))
+    persons = [v.PERSONS[token] for token in plain if token in v.PERSONS]
+    return Reading(
+        words=words,
+        names=names,
+        kind=next((kind for kind, asks in _KINDS if asks.search(flat)), ""),
+        yes_no=any(token in _ASKING and (not n or plain[n - 1] in STOPS) for n, token in enumerate(plain)),
+        negations=sum(token in v.NEGATORS for token in plain),
+        modals=frozenset(modal for modal, says in _MODALS if says.search(flat)),
+        persons=frozenset(persons),
+        cast=tuple(one for one, _ in groupby(persons)),
+        also=frozenset(_ALSO.findall(flat)),
+        forms=frozenset(_forms(plain)),
+        rivals=rivals_of(text),
+        time=_time(plain),
+        behind=frozenset(
+            ("not" if mark in v.NEGATORS else mark, word)
+            for word, before in zip(words, marks, strict=False)
+            for mark in before
+            if mark in _TURNING
+        ),
+        marks=marks[:-1],
+        tail=marks[-1],
+        helped=not (_WHO.isdisjoint(plain) or _DO.isdisjoint(plain)),
+        literal=(*_literal(bare), *_grouped(plain)),
+    )
+
+
+def _content(
+    tokens: list[Token], *, verbatim: bool
+) -> tuple[tuple[str, ...], frozenset[str], tuple[tuple[str, ...], ...]]:
+    """The words of content, those that are names, and what stands before each and behind the last."""
     words: list[str] = []
     names: set[str] = set()
     marks: list[tuple[str, ...]] = []
-    behind: list[tuple[str, str]] = []
     between: list[str] = []
     spoken = False
     for token, shape in tokens:
@@ -105,23 +134,12 @@ def read(text: str) -> Reading:
             between.append(token)
             continue
         spoken = spoken or token in v.SPOKEN
-        word = _canonical(token, shape, verbatim=verbatim)
+        words.append(_canonical(token, shape, verbatim=verbatim))
         if shape.name:
-            names.add(word)
-        behind += [("not" if mark in v.NEGATORS else mark, word) for mark in between if mark in _TURNING]
-        words.append(word)
+            names.add(words[-1])
         marks.append(tuple(between))
         between = []
-    return Reading(
-        tuple(words), frozenset(names), next((kind for kind, asks in _KINDS if asks.search(flat)), ""),
-        any(token in _ASKING and (not n or plain[n - 1] in STOPS) for n, token in enumerate(plain)),
-        sum(token in v.NEGATORS for token in plain),
-        frozenset(modal for modal, says in _MODALS if says.search(flat)),
-        frozenset(cast := [v.PERSONS[token] for token in plain if token in v.PERSONS]),
-        tuple(one for one, _ in groupby(cast)), frozenset(_ALSO.findall(flat)), frozenset(_forms(plain)), rivals,
-        _time(plain), frozenset(behind), tuple(marks), tuple(between),
-        not (_WHO.isdisjoint(plain) or _DO.isdisjoint(plain)), (*_literal(text), *_grouped(plain)),
-    )  # fmt: skip
+    return tuple(words), frozenset(names), (*marks, tuple(between))
 
 
 _LINKING = frozenset({"to", "into", "in", "of", "for", "from", "with", "as"})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast, overload
 
 from hanzo_agents._kernel.clock import Duration, seconds
 from hanzo_agents.errors import ConfigError
-from hanzo_agents.facade.ensembles_asked import check_judged, messages_of
-from hanzo_agents.facade.ensembles_results import Blended, Comparison, Judged
-from hanzo_agents.facade.ensembles_running import Running, answer_of, summary_of
+from hanzo_agents.facade.ensembles.asked import check_judged, messages_of
+from hanzo_agents.facade.ensembles.results import Blended, Comparison, Judged
+from hanzo_agents.facade.ensembles.running import Running, answer_of, summary_of
+from hanzo_agents.facade.keywords import AUTO
 from hanzo_agents.policies.ensemble.blend import Blend
 from hanzo_agents.policies.ensemble.comparison import Compare
 from hanzo_agents.policies.ensemble.contest import CRITERIA
@@ -20,14 +22,18 @@ if TYPE_CHECKING:
 
     from openai.types.chat import ChatCompletionMessageParam
 
+    from hanzo_agents._kernel.stack import Policy
     from hanzo_agents._kernel.target import Target
     from hanzo_agents._wire.replies import HanzoChatCompletion
     from hanzo_agents.client import AsyncHanzo
-    from hanzo_agents.facade.ensembles_results import EnsembleEvent, Result
-    from hanzo_agents.facade.ensembles_running import Transcript
+    from hanzo_agents.facade.ensembles.asked import BlendArguments, CompareArguments, JudgeArguments
+    from hanzo_agents.facade.ensembles.results import EnsembleEvent, Result
+    from hanzo_agents.facade.ensembles.running import Transcript
     from hanzo_agents.policies.ensemble.blend import Strategy
 
 __all__ = ["AsyncEnsembles"]
+
+R = TypeVar("R", bound="Result")
 
 
 class AsyncEnsembles:
@@ -35,24 +41,12 @@ class AsyncEnsembles:
 
     @overload
     async def compare(
-        self,
-        *,
-        models: Sequence[str | Target],
-        messages: Iterable[ChatCompletionMessageParam],
-        stream: Literal[False] = False,
-        patience: Duration | None = None,
-        **arguments: Any,
+        self, *, stream: Literal[False] = False, **asked: Unpack[CompareArguments]
     ) -> Comparison: ...
 
     @overload
     async def compare(
-        self,
-        *,
-        models: Sequence[str | Target],
-        messages: Iterable[ChatCompletionMessageParam],
-        stream: Literal[True],
-        patience: Duration | None = None,
-        **arguments: Any,
+        self, *, stream: Literal[True], **asked: Unpack[CompareArguments]
     ) -> AsyncGenerator[EnsembleEvent]: ...
 
     async def compare(
@@ -81,43 +75,14 @@ class AsyncEnsembles:
         """
         targets = models_of("compare.models", models, 1)
         policy = Compare(models=targets, patience=seconds("compare.patience", patience, zero=False))
-        answered: Comparison | AsyncGenerator[EnsembleEvent] = await self._run(
-            policy, targets[0].name, messages, arguments, _compared, stream=stream
-        )
-        return answered
+        return await self._run(policy, targets[0].name, messages, arguments, _compared, stream=stream)
+
+    @overload
+    async def blend(self, *, stream: Literal[False] = False, **asked: Unpack[BlendArguments]) -> Blended: ...
 
     @overload
     async def blend(
-        self,
-        *,
-        models: Sequence[str | Target],
-        messages: Iterable[ChatCompletionMessageParam],
-        synthesizer: str | Target | None = None,
-        strategy: Strategy = "consensus",
-        stream: Literal[False] = False,
-        layers: int | None = None,
-        samples: int | None = None,
-        quorum: int = 1,
-        agreement: float | None = 0.9,
-        patience: Duration | None = None,
-        **arguments: Any,
-    ) -> Blended: ...
-
-    @overload
-    async def blend(
-        self,
-        *,
-        models: Sequence[str | Target],
-        messages: Iterable[ChatCompletionMessageParam],
-        synthesizer: str | Target | None = None,
-        strategy: Strategy = "consensus",
-        stream: Literal[True],
-        layers: int | None = None,
-        samples: int | None = None,
-        quorum: int = 1,
-        agreement: float | None = 0.9,
-        patience: Duration | None = None,
-        **arguments: Any,
+        self, *, stream: Literal[True], **asked: Unpack[BlendArguments]
     ) -> AsyncGenerator[EnsembleEvent]: ...
 
     async def blend(
@@ -159,41 +124,15 @@ class AsyncEnsembles:
             agreement=agreement, patience=patience,
         )  # fmt: skip
 
-        def made(reply: HanzoChatCompletion, heard: Transcript) -> Blended:
-            return _blended(policy, reply, heard)
+        model = self._model(policy.chosen, policy.advisers)
+        return await self._run(policy, model, messages, arguments, partial(_blended, policy), stream=stream)
 
-        model = None if policy.chosen is None else policy.chosen.name
-        answered: Blended | AsyncGenerator[EnsembleEvent] = await self._run(
-            policy, model, messages, arguments, made, stream=stream
-        )
-        return answered
+    @overload
+    async def judge(self, *, stream: Literal[False] = False, **asked: Unpack[JudgeArguments]) -> Judged: ...
 
     @overload
     async def judge(
-        self,
-        *,
-        contestants: Sequence[str | Target],
-        messages: Iterable[ChatCompletionMessageParam],
-        judge: str | Target | None = None,
-        criteria: Sequence[str] | None = None,
-        stream: Literal[False] = False,
-        quorum: int = 1,
-        patience: Duration | None = None,
-        **arguments: Any,
-    ) -> Judged: ...
-
-    @overload
-    async def judge(
-        self,
-        *,
-        contestants: Sequence[str | Target],
-        messages: Iterable[ChatCompletionMessageParam],
-        judge: str | Target | None = None,
-        criteria: Sequence[str] | None = None,
-        stream: Literal[True],
-        quorum: int = 1,
-        patience: Duration | None = None,
-        **arguments: Any,
+        self, *, stream: Literal[True], **asked: Unpack[JudgeArguments]
     ) -> AsyncGenerator[EnsembleEvent]: ...
 
     async def judge(
@@ -231,22 +170,26 @@ class AsyncEnsembles:
             contestants, judge=judge, criteria=CRITERIA if criteria is None else criteria, quorum=quorum,
             patience=patience,
         )  # fmt: skip
-        model = None if policy.chosen is None else policy.chosen.name
-        answered: Judged | AsyncGenerator[EnsembleEvent] = await self._run(
-            policy, model, messages, arguments, _judged, stream=stream
-        )
-        return answered
+        model = self._model(policy.chosen, policy.models)
+        return await self._run(policy, model, messages, arguments, _judged, stream=stream)
+
+    def _model(self, chosen: Target | None, asked: Sequence[Target]) -> str:
+        """Of the request itself: whoever answers it, else the client's, else the first that is asked."""
+        default = cast("AsyncHanzo", self).default_model
+        if chosen is not None:
+            return chosen.name
+        return default if default and default != AUTO else asked[0].name
 
     async def _run(
         self,
-        policy: Any,
-        model: str | None,
+        policy: Policy,
+        model: str,
         messages: Any,
         arguments: dict[str, Any],
-        result: Callable[[HanzoChatCompletion, Transcript], Result],
+        result: Callable[[HanzoChatCompletion, Transcript], R],
         *,
         stream: bool,
-    ) -> Any:
+    ) -> R | AsyncGenerator[EnsembleEvent]:
         if not isinstance(stream, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"stream: expected True or False, got {stream!r}")
         if "model" in arguments:
@@ -256,7 +199,10 @@ class AsyncEnsembles:
             client=client, policy=policy, model=model, messages=messages_of(messages), arguments=arguments,
             result=result,
         )  # fmt: skip
-        return running.events() if stream else await running.whole()
+        if stream:
+            return running.events()
+        whole: R = await running.whole()
+        return whole
 
 
 def _compared(reply: HanzoChatCompletion, heard: Transcript) -> Comparison:

@@ -1,4 +1,4 @@
-"""What lies in the cache: an answer, the facts about it, and a seal.
+"""What a cache keeps of an answer: the answer, the facts about it, and a seal.
 
 Three lines of JSON: the version of this layout and the seal, the facts, the answer as its dialect spells it. The
 seal is made with the endpoint's key over everything else, the entry's own key included: what is damaged, cut

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.journal import Attempt
     from hanzo_agents._kernel.reply import Settled
 
-__all__ = ["Spend", "Ticket", "book_lost", "expected", "likewise", "spent"]
+__all__ = ["Spend", "book_lost", "expected", "likewise", "spent"]
 
 UNSEEN_OUTPUT = 256
 """Tokens of an answer before any has been seen, where nothing bounds it."""
@@ -39,23 +39,6 @@ class Spend:
     def tokens(self) -> float:
         """Input and output together."""
         return self.input + self.output
-
-
-@dataclass(slots=True)
-class Ticket:
-    """A leg that has been paid for.
-
-    Attributes:
-        call: the leg.
-        paid: in advance.
-        used: it was begun.
-        lost: it was sent, and brought no answer.
-    """
-
-    call: Call
-    paid: Spend
-    used: bool = False
-    lost: bool = False
 
 
 def expected(call: Call, output: float | None) -> Spend:

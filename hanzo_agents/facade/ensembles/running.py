@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from hanzo_agents._kernel.primed import finish_closing
 from hanzo_agents._kernel.stack import Place, Stack
 from hanzo_agents._wire.whole import Gathered
-from hanzo_agents.facade.ensembles_results import EnsembleEvent, EnsembleSummary, ModelAnswer
-from hanzo_agents.facade.keywords import AUTO
-from hanzo_agents.policies.ensemble.legs import audience
+from hanzo_agents.facade.ensembles.results import EnsembleEvent, EnsembleSummary, ModelAnswer
+from hanzo_agents.policies.ensemble.audience import audience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.stack import Policy
     from hanzo_agents._wire.replies import HanzoChatCompletion
     from hanzo_agents.client import AsyncHanzo
-    from hanzo_agents.facade.ensembles_results import Result
+    from hanzo_agents.facade.ensembles.results import Result
     from hanzo_agents.policies.ensemble import Verdict
     from hanzo_agents.policies.ensemble.legs import Leg
 
@@ -77,14 +76,14 @@ class Running:
     """An ensemble on its way.
 
     Attributes:
-        model: for the request itself; None: the client's, else the first that is asked.
+        model: of the request itself.
         arguments: of `chat.completions.create`.
         result: makes what the caller gets, of the reply and what was heard.
     """
 
     client: AsyncHanzo
     policy: Policy
-    model: str | None
+    model: str
     messages: list[Any]
     arguments: dict[str, Any]
     result: Callable[[HanzoChatCompletion, Transcript], Result]
@@ -131,9 +130,7 @@ class Running:
     async def _create(self, *, stream: bool) -> Any:
         behind = self.client.behind(_stack(self.client.stack, self.policy))
         create: Any = behind.chat.completions.create
-        default = self.client.default_model
-        model = self.model or (default if default != AUTO else None) or str(self.policy.models[0].name)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType]
-        return await create(model=model, messages=self.messages, stream=stream, **self.arguments)
+        return await create(model=self.model, messages=self.messages, stream=stream, **self.arguments)
 
 
 def _stack(stack: Stack, policy: Policy) -> Stack:

@@ -1,18 +1,55 @@
-"""What `compare`, `blend` and `judge` are given, checked before anything is sent."""
+"""What `compare`, `blend` and `judge` are given, for type checkers, and checked before anything is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Required
 
 from hanzo_agents._kernel.shapes import as_dict
+from hanzo_agents._wire.arguments import ChatArguments
 from hanzo_agents._wire.dialects.chat import CHAT
 from hanzo_agents.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hanzo_agents.client import AsyncHanzo
+    from collections.abc import Sequence
 
-__all__ = ["check_judged", "messages_of"]
+    from hanzo_agents._kernel.clock import Duration
+    from hanzo_agents._kernel.target import Target
+    from hanzo_agents.client import AsyncHanzo
+    from hanzo_agents.policies.ensemble.blend import Strategy
+
+__all__ = ["BlendArguments", "CompareArguments", "JudgeArguments", "check_judged", "messages_of"]
+
+
+class _Arguments(ChatArguments, total=False):
+    patience: Duration | None
+
+
+class CompareArguments(_Arguments, total=False):
+    """What `compare` takes beside `stream`."""
+
+    models: Required[Sequence[str | Target]]
+
+
+class BlendArguments(_Arguments, total=False):
+    """What `blend` takes beside `stream`."""
+
+    models: Required[Sequence[str | Target]]
+    synthesizer: str | Target | None
+    strategy: Strategy
+    layers: int | None
+    samples: int | None
+    quorum: int
+    agreement: float | None
+
+
+class JudgeArguments(_Arguments, total=False):
+    """What `judge` takes beside `stream`."""
+
+    contestants: Required[Sequence[str | Target]]
+    judge: str | Target | None
+    criteria: Sequence[str] | None
+    quorum: int
 
 
 def messages_of(given: Any) -> list[Any]:

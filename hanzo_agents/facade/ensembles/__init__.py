@@ -1,0 +1,1 @@
+"""`compare`, `blend` and `judge`: several models for one request of a client."""

@@ -14,12 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     from hanzo_agents._kernel.turns import Turns
     from hanzo_agents.stores.workers import Workers
 
-__all__ = ["Done", "Pending", "Submitted", "Telling", "in_turn", "on_thread"]
+__all__ = ["Done", "Pending", "Submitted", "Telling", "in_turn", "joined", "on_thread"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -66,7 +66,7 @@ class Submitted(Generic[T]):
 
     Args:
         future: completed by that thread.
-        what: names the operation in the log, should it fail while nobody waits for it.
+        what: names the operation in the log, should it fail and nobody ever wait for it.
     """
 
     __slots__ = ("_awaited", "future", "what")
@@ -75,7 +75,10 @@ class Submitted(Generic[T]):
         self.future = future
         self.what = what
         self._awaited = False
-        future.add_done_callback(self._done)
+
+    def __del__(self) -> None:
+        if not self._awaited:
+            self.future.add_done_callback(partial(_forgotten, self.what))
 
     def __await__(self) -> Generator[Any, Any, T]:
         self._awaited = True
@@ -102,9 +105,31 @@ class Submitted(Generic[T]):
 
         self.future.add_done_callback(over)
 
-    def _done(self, future: Future[T]) -> None:
-        if not self._awaited and not future.cancelled() and (error := future.exception()) is not None:
-            _logger.warning("%s failed: %s: %s", self.what, type(error).__name__, error)
+
+def _forgotten(what: str, future: Future[Any]) -> None:
+    if not future.cancelled() and (error := future.exception()) is not None:
+        _logger.warning("%s failed: %s: %s", what, type(error).__name__, error)
+
+
+def joined(parts: Sequence[Submitted[list[T]]], what: str) -> Submitted[list[T]]:
+    """Several operations as one: their results one after the other, or what the first of them raised."""
+    whole: Future[list[T]] = Future()
+    left = iter(range(len(parts) - 1))  # taken from by any thread
+
+    def over(_: Future[list[T]]) -> None:
+        if next(left, None) is None:
+            _fulfil(whole, lambda: [each for part in parts for each in part.future.result()])
+
+    for part in parts:
+        part.tell(_heard, _heard)
+        part.future.add_done_callback(over)
+    if not parts:
+        whole.set_result([])
+    return Submitted(whole, what)
+
+
+def _heard(_: object) -> None:
+    """Whoever joined them tells it."""
 
 
 def in_turn(turns: Turns, job: Callable[[], T], what: str) -> Done[T] | Submitted[T]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -13,6 +14,7 @@ from hanzo_agents import Budget, BudgetExceeded, Price, RedisStore, Unaccountabl
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK
 from hanzo_agents.stores.ledger import Account, Facts
 from hanzo_agents.stores.ledger import redis as keeping
+from hanzo_agents.stores.store import StoreUnavailable
 
 PRICES = {"m": Price(input=0, output=100), "free": Price(input=0, output=0)}
 FACTS = Facts("2026-03-29", "m")
@@ -201,3 +203,15 @@ async def test_what_a_ledger_never_takes_is_not_offered_for_ever(own_redis, capl
     await eventually(said)
     assert not book.away
     assert not book._owed
+
+
+async def test_a_report_that_cannot_be_read_says_so_once(caplog):
+    store = RedisStore("redis://127.0.0.1:1", timeout=1)
+    with pytest.raises(StoreUnavailable):
+        await store.ledger.entries(date(2026, 3, 1), date(2026, 3, 31), clock=SYSTEM_CLOCK)
+    assert not caplog.records
+
+
+async def test_a_report_of_no_day_is_empty(redis_url):
+    ledger = RedisStore(redis_url).ledger
+    assert await ledger.entries(date(2026, 3, 2), date(2026, 3, 1), clock=SYSTEM_CLOCK) == []

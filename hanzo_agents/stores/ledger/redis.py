@@ -19,9 +19,10 @@ from hanzo_agents.stores.ledger import (
 )
 from hanzo_agents.stores.ledger.scripts import BALANCES, ENTRIES, MARK, RELEASE, RESERVE, SETTLE
 from hanzo_agents.stores.operations import new_op
+from hanzo_agents.stores.pending import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
     from datetime import date
     from decimal import Decimal
 
@@ -89,13 +90,13 @@ class RedisLedger:
         held = json.dumps([[name, "", ""] for name in names])
         return self._run(BALANCES, (held,), clock).read(lambda reply: _balances(names, reply))
 
-    def entries(self, since: date, until: date, *, clock: Clock) -> _Days:
+    def entries(self, since: date, until: date, *, clock: Clock) -> Submitted[list[Entry]]:
         """The usage of some days, a script a day."""
         # No calendar is more than a day ahead, and there is nothing to ask of days to come.
         until = min(until, datetime.fromtimestamp(clock.wall(), UTC).date() + timedelta(days=1))
         count = min((until - since).days, DAYS_KEPT)
         days = [(until - timedelta(days=back)).isoformat() for back in range(count + 1)]
-        return _Days([self._run(ENTRIES, (day,), clock).read(_entries) for day in days])
+        return joined([self._run(ENTRIES, (day,), clock).read(_entries) for day in days], "Ledger.entries")
 
     def mark(self, name: str, ends: float | None, *, clock: Clock) -> Submitted[bool]:
         """Whether this is the first mark of that name."""
@@ -104,19 +105,6 @@ class RedisLedger:
     def _run(self, script: Script, args: Sequence[str], clock: Clock) -> Submitted[Any]:
         # One key names them all: they share its hash tag, and which ones there are, only the script finds out.
         return self._store.run(script, [self._base], _TIMES, *args, clock=clock)
-
-
-class _Days:
-    """Several days' reports as one."""
-
-    def __init__(self, days: Sequence[Submitted[list[Entry]]]) -> None:
-        self._days = days
-
-    def __await__(self) -> Generator[Any, Any, list[Entry]]:
-        found: list[Entry] = []
-        for day in self._days:
-            found.extend((yield from day.__await__()))
-        return found
 
 
 def _accounts(accounts: Sequence[Account]) -> str:

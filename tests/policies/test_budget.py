@@ -558,6 +558,11 @@ class TestSmallPrint:
         assert upstream.calls[0].view.max_output == 500
         assert policy.plan(asks(1000)).action == "refuses"
 
+    @pytest.mark.parametrize(("asked", "sent"), [(None, 500), (100, 100)])
+    def test_the_plan_goes_on_with_the_answer_that_would_be_asked_for(self, asked, sent):
+        [passed_on] = budget(per_call="0.05").onward(asks(asked))
+        assert passed_on.view.max_output == sent
+
     def test_the_plan_knows_of_an_outer_run_that_has_nothing_left(self):
         policy = budget(daily=1)
         with run_budget("0.01") as outer, run_budget("5"):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
     from hanzo_agents.policies.budget.enforcer import Enforcer
 
-__all__ = ["planned"]
+__all__ = ["bounded", "planned"]
 
 
 def planned(enforcer: Enforcer, call: Call) -> Decision:
@@ -42,6 +42,15 @@ def planned(enforcer: Enforcer, call: Call) -> Decision:
             return Decision("Budget", "makes do" if ladder else "refuses", reason, {**data, "ladder": ladder})
     reason = f"at most {dollars(most.amount)} for {call.target}, in {', '.join(limits)}"
     return Decision("Budget", "reserves", reason, data)
+
+
+def bounded(enforcer: Enforcer, call: Call) -> Call:
+    """The call with the answer that would be reserved for."""
+    decision = planned(enforcer, call)
+    tokens = decision.data["tokens_out"] if decision.action == "reserves" else None
+    if not tokens or tokens == call.view.max_output:
+        return call
+    return call.but(view=call.view.with_max_output(tokens))
 
 
 def _data(most: Quote) -> dict[str, object]:

@@ -58,6 +58,18 @@ class Terms(NamedTuple):
                 need = lowered(need, pace.share)._replace(slots_limit=pace.concurrency(), hold=hold)
         return lowered(need, EXTRA_SHARE) if extra else need
 
+    def __str__(self) -> str:
+        said = [
+            f"{limit:,} {what}"
+            for limit, what in (
+                (self.requests, "requests a minute"),
+                (self.tokens_limit, "tokens a minute"),
+                (self.slots, "calls at once"),
+            )
+            if limit is not None
+        ]
+        return ", ".join(said) or "the given limiter"
+
 
 class _Asked(NamedTuple):
     """An answer, and the number of the last ring before the question."""
@@ -226,5 +238,6 @@ def refusal(call: Call, turn: Turn, terms: Terms) -> RateLimited:
     elif retry_after is None:
         code, why = "rate_limited", f"all its {terms.slots} calls at once are under way"
     else:
-        code, why = "rate_limited", f"the limit would take the call in {turn.wait:.3g} s, and that is too late"
+        why = f"within {terms} the call would go in {turn.wait:.3g} s, and it may not wait so long"
+        code = "rate_limited"
     return RateLimited(f"{call.target}: {why}", code=code, retry_after=retry_after)

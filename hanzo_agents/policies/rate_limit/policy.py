@@ -159,12 +159,12 @@ class RateLimit:
         limits = self._limiter.limits
         data: dict[str, Any] = {"tokens": terms.tokens, "scope": self.scope}
         if not isinstance(limits, MemoryLimits):
-            return Decision("RateLimit", "asks", f"{self._in_words()}, counted in {self.scope}", data)
+            return Decision("RateLimit", "asks", f"{terms}, counted in {self.scope}", data)
         need = terms.need(self._patience(call), call.clock.now())
         turn = limits.foresee(self._lane(target, call), need, clock=call.clock)
         data |= {"wait": turn.wait, "ahead": turn.ahead}
         if turn.state == "admitted":
-            return Decision("RateLimit", "sends", f"within {self._in_words()}", data)
+            return Decision("RateLimit", "sends", f"within {terms}", data)
         if turn.state == "queued":
             return Decision("RateLimit", "waits", reason(turn), data)
         return Decision("RateLimit", "refuses", str(refusal(call, turn, terms)), data)
@@ -275,18 +275,6 @@ class RateLimit:
                 f"{call.target}: the limiter did not let the call pass within {patience:.3g} s",
                 code="rate_limited",
             ) from None
-
-    def _in_words(self) -> str:
-        said = [
-            f"{limit:,} {what}"
-            for limit, what in (
-                (self.requests_per_minute, "requests a minute"),
-                (self.tokens_per_minute, "tokens a minute"),
-                (self.max_concurrent, "calls at once"),
-            )
-            if limit is not None
-        ]
-        return ", ".join(said) or "the given limiter"
 
     def __repr__(self) -> str:
         given = [

@@ -155,8 +155,10 @@ class HanzoModelProvider(ModelProvider):
         """The model of that name, the same object each time. No I/O.
 
         Raises:
-            ConfigError: no name was given and the provider has no default.
+            ConfigError: no name was given and the provider has no default, or what was given is no name.
         """
+        if model_name is not None and not isinstance(model_name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"model: expected a model's name, got {type(model_name).__name__}")
         name = model_name or self._client.default_model
         if name is None:
             raise ConfigError(

@@ -481,6 +481,11 @@ def test_without_any_model_the_name_of_the_setting_is_said():
         HanzoModelProvider(URL, KEY).get_model(None)
 
 
+def test_what_is_no_name_is_no_model():
+    with pytest.raises(ConfigError, match="model: expected a model's name, got int"):
+        HanzoModelProvider(URL, KEY).get_model(5)
+
+
 @pytest.mark.parametrize(
     ("settings", "why"),
     [

@@ -86,7 +86,10 @@ class LoopLocalTransport(httpx2.AsyncBaseTransport):
         pool = pools.get(url.scheme, proxy)
         if pool is None:
             pool = pools.add(url.scheme, proxy, self._open(url.scheme, proxy))
-        return await pool.handle_async_request(request)
+        response = await pool.handle_async_request(request)
+        # Whoever reads it may have nothing else of the client, which closes its connections when it goes.
+        response.extensions["hanzo_agents.transport"] = self
+        return response
 
     def _forget_closed(self) -> None:
         # Their connections hold their loops: where neither was closed but the loop itself, they would never go.

@@ -1,6 +1,7 @@
 """Which connection a request goes over."""
 
 import asyncio
+import gc
 import ssl
 from contextlib import suppress
 
@@ -237,6 +238,21 @@ async def test_a_transport_sends_through_it(server):
         assert await (await transport.handle_async_request(sending)).aread() == b"hello"
     assert server.connections == 1
     await transport.aclose()
+
+
+async def test_an_answer_that_is_read_keeps_its_connection_when_its_client_is_dropped(server):
+    server.answer = ANSWER[:-1]
+    transport = LoopLocalTransport()
+    response = await transport.handle_async_request(httpx2.Request("POST", server.url))
+    parts = response.aiter_bytes()
+    assert await anext(parts) == b"hell"
+    del transport
+    gc.collect()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    server.writers[0].write(b"o")
+    assert await anext(parts) == b"o"
+    await response.aclose()
 
 
 def test_a_proxy_is_left_to_the_http_client():

@@ -87,8 +87,7 @@ class Connection:
     async def _opened(self, name: str | None, timeout: float | None) -> Socket:  # noqa: ASYNC109 - as httpcore has it
         host = self.origin.host.decode("ascii")
         encryption: Encryption | None = None
-        if self.origin.scheme in {b"https", b"wss"}:
-            assert self._context is not None
+        if self.origin.scheme == b"https":
             self._context.set_alpn_protocols(["http/1.1"])
             encryption = self._context, name or host
         return await open_socket(host, self.origin.port, encryption, timeout)

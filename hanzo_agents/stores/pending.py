@@ -116,20 +116,15 @@ def joined(parts: Sequence[Submitted[list[T]]], what: str) -> Submitted[list[T]]
     whole: Future[list[T]] = Future()
     left = iter(range(len(parts) - 1))  # taken from by any thread
 
-    def over(_: Future[list[T]]) -> None:
+    def over(_: object) -> None:
         if next(left, None) is None:
             _fulfil(whole, lambda: [each for part in parts for each in part.future.result()])
 
     for part in parts:
-        part.tell(_heard, _heard)
-        part.future.add_done_callback(over)
+        part.tell(over, over)
     if not parts:
         whole.set_result([])
     return Submitted(whole, what)
-
-
-def _heard(_: object) -> None:
-    """Whoever joined them tells it."""
 
 
 def in_turn(turns: Turns, job: Callable[[], T], what: str) -> Done[T] | Submitted[T]:

@@ -1,7 +1,6 @@
 """HTTP/1.1 on asyncio: a request is one write, an answer is read as it comes, and no connection outlives a doubt."""
 
 import asyncio
-from contextlib import suppress
 from itertools import pairwise
 
 import httpcore2
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanzo_agents import AsyncHanzo
 from hanzo_agents._wire import connections
 from hanzo_agents._wire.connections import LARGE, Connection
 from hanzo_agents._wire.sockets import Socket
@@ -298,40 +296,3 @@ class TestFaults:
         response = await connection.send(request())
         await response.aclose()
         assert not connection.free
-
-
-class Server:
-    """A real server that answers every request of a connection, and counts connections."""
-
-    def __init__(self, answer=PLAIN):
-        self.answer, self.serving, self.heard = answer, [], []
-
-    async def __aenter__(self):
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/v1"
-        return self
-
-    async def __aexit__(self, *_):
-        self.server.close()
-        await asyncio.gather(*self.serving)
-
-    async def _serve(self, reader, writer):
-        self.serving.append(asyncio.current_task())
-        with suppress(OSError):
-            while heard := await reader.read(1 << 16):
-                self.heard.append(heard)
-                writer.write(self.answer)
-                await writer.drain()
-        writer.close()
-
-
-async def test_a_server_gets_a_call_at_once():
-    answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}"
-    async with (
-        Server(answer) as server,
-        AsyncHanzo(base_url=server.url, api_key="k", policies=[]) as client,
-    ):
-        with pytest.raises(Exception, match="400"):
-            await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
-    assert server.heard[0].startswith(b"POST /v1/chat/completions ")
-    assert server.heard[0].endswith(b'"content":"hi"}]}')

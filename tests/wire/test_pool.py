@@ -7,8 +7,10 @@ from contextlib import suppress
 
 import httpcore2
 import httpx2
+import openai
 import pytest
 
+from hanzo_agents import AsyncHanzo
 from hanzo_agents._wire import pool as pools
 from hanzo_agents._wire.pool import KEPT, Pool
 from hanzo_agents._wire.transport import LoopLocalTransport
@@ -21,7 +23,7 @@ class Server:
     """A real server that answers every request, and keeps count of its connections."""
 
     def __init__(self):
-        self.answer, self.writers, self.serving = ANSWER, [], []
+        self.answer, self.heard, self.writers, self.serving = ANSWER, [], [], []
 
     async def __aenter__(self):
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -36,7 +38,8 @@ class Server:
         self.writers.append(writer)
         self.serving.append(asyncio.current_task())
         with suppress(OSError):
-            while await reader.read(1 << 16):
+            while heard := await reader.read(1 << 16):
+                self.heard.append(heard)
                 writer.write(self.answer)
                 await writer.drain()
         writer.close()
@@ -238,6 +241,15 @@ async def test_a_transport_sends_through_it(server):
         assert await (await transport.handle_async_request(sending)).aread() == b"hello"
     assert server.connections == 1
     await transport.aclose()
+
+
+async def test_a_server_gets_a_call_at_once(server):
+    server.answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}"
+    async with AsyncHanzo(base_url=server.url, api_key="k", policies=[]) as client:
+        with pytest.raises(openai.BadRequestError):
+            await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
+    assert server.heard[0].startswith(b"POST /v1/chat/completions ")
+    assert server.heard[0].endswith(b'"content":"hi"}]}')
 
 
 async def test_an_answer_that_is_read_keeps_its_connection_when_its_client_is_dropped(server):

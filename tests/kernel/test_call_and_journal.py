@@ -151,3 +151,9 @@ def test_a_call_but_for_some_fields_is_what_replace_makes():
     assert call.but() is not call
     with pytest.raises(AttributeError):
         call.but(nonsense=1)
+
+
+def test_a_journal_that_is_printed_shows_facts_and_not_who_watches():
+    journal = Journal(0.0, "chat")
+    journal.watched_by(object())
+    assert "observers" not in repr(journal)

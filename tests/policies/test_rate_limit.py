@@ -319,6 +319,7 @@ async def test_a_wait_beyond_the_deadline_is_refused_at_once():
         clock.advance(20)
         error = await refused(policy, make_call(deadline=clock.now() + 40), inner)
         assert (error.code, error.retry_after) == ("rate_limited", 40)
+        assert "requests a minute the call would go in 40 s" in str(error)
         assert len(inner.calls) == 1
         assert policy.state("m").waiting == 0
 

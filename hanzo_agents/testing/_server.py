@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import struct
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from hanzo_agents.testing._http import Close, Pause, Repeat, Reset, Send, problem
 from hanzo_agents.testing._request import receive
+from hanzo_agents.testing._sockets import HungUp, or_hung_up, reset, stop_accepting
 
 if TYPE_CHECKING:
     import ssl as tls
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from types import TracebackType
 
     from hanzo_agents.testing._http import Action, Reply
@@ -24,14 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WireServer"]
 
-_ACCEPTING = 5
-"""Turns of the loop in which a connection that was just accepted is handed over."""
 _LIMIT = 1 << 20
-_T = TypeVar("_T")
-
-
-class _HungUp(Exception):
-    """The client has closed its side."""
 
 
 class WireServer:
@@ -193,12 +185,11 @@ class WireServer:
         self._loop = asyncio.get_running_loop()
         ready.set()
         await self._finished.wait()
-        server.close()
-        for _ in range(_ACCEPTING):
-            await asyncio.sleep(0)
+        await stop_accepting(server)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        server.close()
         await asyncio.sleep(0)  # the sockets are closed by the loop
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -211,7 +202,7 @@ class WireServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._count(opened=1)
         try:
-            with contextlib.suppress(OSError, _HungUp, asyncio.IncompleteReadError):
+            with contextlib.suppress(OSError, HungUp, asyncio.IncompleteReadError):
                 while await self._exchange(reader, writer):
                     pass
             writer.close()
@@ -249,12 +240,12 @@ class WireServer:
                 sent = 0
                 while times is None or sent < times:
                     writer.write(data)
-                    await _or_hung_up(writer.drain(), reader)
+                    await or_hung_up(writer.drain(), reader)
                     sent += 1
             case Pause():
                 await self._pause(reader)
             case Reset():
-                _reset(writer)
+                reset(writer)
                 return False
             case Close():
                 return False
@@ -263,7 +254,7 @@ class WireServer:
     async def _pause(self, reader: asyncio.StreamReader) -> None:
         self._count(paused=1)
         try:
-            await _or_hung_up(self._gate.wait(), reader)
+            await or_hung_up(self._gate.wait(), reader)
         finally:
             self._count(paused=-1)
 
@@ -277,25 +268,3 @@ class WireServer:
             self._connections += max(opened, 0)
             self._paused += paused
             self._changed.notify_all()
-
-
-async def _or_hung_up(awaitable: Awaitable[_T], reader: asyncio.StreamReader) -> None:
-    """Wait for `awaitable`, or for the client to close, whichever comes first."""
-    wanted = asyncio.ensure_future(awaitable)
-    gone = asyncio.ensure_future(reader.read(1))
-    try:
-        await asyncio.wait({wanted, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not wanted.done():
-            raise _HungUp
-        wanted.result()
-    finally:
-        wanted.cancel()
-        gone.cancel()
-        await asyncio.gather(wanted, gone, return_exceptions=True)
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close with nothing to linger for: the kernel sends RST instead of FIN."""
-    connection: socket.socket = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()

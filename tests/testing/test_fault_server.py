@@ -1,6 +1,8 @@
 """The server itself, seen from plain sockets and plain HTTP."""
 
 import asyncio
+import contextlib
+import gc
 import gzip
 import json
 import socket
@@ -503,3 +505,32 @@ class TestStreams:
         assert '"finish_reason":"' not in unfinished
         assert "[DONE]" not in undone
         assert '"finish_reason":"stop"' in undone
+
+
+class Holding:
+    """A reply that keeps the server's loop until it is told to go on."""
+
+    def __init__(self):
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def render(self, request):
+        self.begun.set()
+        assert self.go_on.wait(5)
+        return answers.text("Hello!").render(request)
+
+
+def test_who_connects_while_it_stops_is_closed():
+    """asyncio forgets a connection that it accepts in the very turn in which its server closes."""
+    holding = Holding()
+    with FaultServer().script(holding) as server:
+        address = ("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+        with socket.create_connection(address) as first:
+            first.sendall(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}")
+            assert holding.begun.wait(5)
+            with socket.create_connection(address, timeout=5) as late:
+                server._loop.call_soon_threadsafe(server._finished.set)
+                holding.go_on.set()
+                server.stop()
+                with contextlib.suppress(ConnectionResetError):
+                    assert late.recv(1) == b""
+    gc.collect()  # a socket that nobody closed is a warning now, and that a failure

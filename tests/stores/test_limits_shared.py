@@ -316,9 +316,7 @@ async def test_a_redis_that_hangs_holds_no_call_up_for_long(own_redis):
     policy = RateLimit(max_concurrent=4, store=store, local_share=1.0)
     await policy(make_call(), Inner())
     own_redis.freeze()
-    begun = time.monotonic()
-    await asyncio.gather(*(policy(make_call(), Inner()) for _ in range(50)))
-    assert time.monotonic() - begun < SOON
+    await asyncio.wait_for(asyncio.gather(*(policy(make_call(), Inner()) for _ in range(50))), SOON)
     assert policy._limiter._alone.standing("target  m", clock=SYSTEM_CLOCK).value.slots == 0
     own_redis.thaw()
     store.close()

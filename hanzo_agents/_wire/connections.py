@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, Self
 import h11
 import httpcore2
 
-from hanzo_agents._wire.sockets import open_socket
+from hanzo_agents._wire.addresses import open_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
     from ssl import SSLContext
 
-    from hanzo_agents._wire.sockets import Encryption, Socket
+    from hanzo_agents._wire.encrypted import Encryption
+    from hanzo_agents._wire.sockets import Socket
 
 __all__ = ["LARGE", "Connection"]
 

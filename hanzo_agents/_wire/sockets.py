@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
-import ssl
-from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpcore2
 from httpcore2._utils import is_socket_readable
 from typing_extensions import override
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-__all__ = ["MOST_UNREAD", "Encryption", "Socket", "open_socket"]
+__all__ = ["MOST_UNREAD", "Socket"]
 
 MOST_UNREAD = 1 << 16
 """Bytes that are taken from the socket ahead of whoever reads them."""
-
-NEXT_ADDRESS_AFTER = 0.25
-"""Seconds after which a host's next address is tried beside one that does not answer (RFC 8305)."""
-
-Encryption = tuple[ssl.SSLContext, str]
-"""The context, and the name that the other side's certificate must have."""
 
 
 class Socket(asyncio.Protocol):
     """A socket, what it has brought that nobody has read yet, and whether it takes more to send.
 
     Attributes:
-        transport: the socket, or the encryption over it.
+        transport: the system's socket, as the loop has it.
         unread: data.
         ended: nothing comes after them.
         error: why, when it did not end well.
@@ -51,8 +38,7 @@ class Socket(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        # Wait until the socket has taken everything. Not 0: encryption would then pause with nothing to send.
-        self.transport.set_write_buffer_limits(1)
+        self.transport.set_write_buffer_limits(0)  # wait until the socket has taken everything
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -66,8 +52,7 @@ class Socket(asyncio.Protocol):
     def eof_received(self) -> bool:
         self.ended = True
         self._wake()
-        # The other direction may be in use yet; encryption has no such thing.
-        return self.transport.get_extra_info("ssl_object") is None
+        return True  # the other direction may be in use yet
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -157,81 +142,3 @@ class Socket(asyncio.Protocol):
 def _ring(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_exception(TimeoutError())
-
-
-async def open_socket(
-    host: str,
-    port: int,
-    encryption: Encryption | None = None,
-    timeout: float | None = None,  # noqa: ASYNC109 - as httpcore has it
-) -> Socket:
-    """Connect, encrypted if it is to be.
-
-    Raises:
-        httpcore2.ConnectTimeout: it took more than `timeout` seconds.
-        httpcore2.ConnectError: nobody is there, or nobody with that name in a certificate that is trusted.
-    """
-    loop = asyncio.get_running_loop()
-    context, name = encryption or (None, None)
-
-    async def connect(address: str) -> Socket:
-        return (await loop.create_connection(Socket, address, port, ssl=context, server_hostname=name))[1]
-
-    try:
-        async with asyncio.timeout(timeout):
-            if _is_address(host):
-                return await connect(host)
-            return await _first(connect, await _addresses(host, port))
-    except TimeoutError as error:
-        raise httpcore2.ConnectTimeout(error) from error
-    except (OSError, UnicodeError) as error:  # also of a certificate, also of a name that none can have
-        raise httpcore2.ConnectError(error) from error
-
-
-async def _addresses(host: str, port: int) -> list[str]:
-    """A host's addresses. The families take turns, as one of them may lead nowhere."""
-    families: dict[int, list[str]] = {}
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    for family, _, _, _, address in found:
-        families.setdefault(family, []).append(str(address[0]))
-    return [address for turn in zip_longest(*families.values()) for address in turn if address is not None]
-
-
-async def _first(connect: Callable[[str], Awaitable[Socket]], addresses: list[str]) -> Socket:
-    """The first connection that stands. asyncio's own race loses sockets when it is cancelled, uvloop has none."""
-    failed: BaseException = OSError("the name has no address")
-    won: asyncio.Future[Socket] | None = None
-    tries: list[asyncio.Future[Socket]] = []
-    running: set[asyncio.Future[Socket]] = set()
-    try:
-        while addresses or running:
-            if addresses:
-                address, *addresses = addresses
-                tries.append(asyncio.ensure_future(connect(address)))
-                running.add(tries[-1])
-            wait = NEXT_ADDRESS_AFTER if addresses else None
-            ended, running = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-            for one in ended:
-                if (error := one.exception()) is None:
-                    won = one
-                    return won.result()
-                failed = error
-        raise failed
-    finally:
-        for one in tries:
-            if one is not won:
-                one.cancel()
-                one.add_done_callback(_close_late)
-
-
-def _close_late(connecting: asyncio.Future[Socket]) -> None:
-    if not connecting.cancelled() and connecting.exception() is None:
-        connecting.result().close()
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

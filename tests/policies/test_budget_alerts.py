@@ -12,6 +12,7 @@ import time
 from datetime import timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 
 import pytest
 import trustme
@@ -245,6 +246,22 @@ class TestTheWire:
                 post(f"https://hooks.example:{hook.port}/", b"{}")
         finally:
             stop.set()
+
+    def test_its_time_begins_when_there_is_a_connection_to_cut(self, hook, monkeypatch):
+        connected = []
+
+        class Timer(threading.Timer):
+            def start(self):
+                connected.append(self.args[0].sock is not None)
+                super().start()
+
+        monkeypatch.setattr(threading, "Timer", Timer)
+        post(f"https://hooks.example:{hook.port}/", b"{}")
+        assert connected == [True]
+
+    def test_one_that_has_just_ended_by_itself_is_cut_in_vain(self):
+        with socket.socket() as unconnected:
+            webhook._cut(SimpleNamespace(sock=unconnected))
 
     def test_it_is_all_used_together(self, hook):
         watch = BudgetAlerts(thresholds=[0.5], webhook=f"https://hooks.example:{hook.port}/x")

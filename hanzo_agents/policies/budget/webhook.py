@@ -14,6 +14,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["WebhookError", "check_url", "post"]
 
 TIMEOUT = 3.0
-"""Seconds for a message, all in all."""
+"""Seconds to connect, to agree on the encryption, and for the message with its answer: each."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -70,7 +71,7 @@ def post(url: str, body: bytes, *, secret: str | None = None) -> None:
         secret: signs the body: header `X-Hanzo-Signature`, "sha256=" and the HMAC in hex.
 
     Raises:
-        WebhookError: it was not taken within `TIMEOUT`, was answered with another status than 2xx, or the host
+        WebhookError: it was not taken in time, was answered with another status than 2xx, or the host
             is not public.
     """
     parts = urlsplit(url)
@@ -106,6 +107,7 @@ class _Pinned(http.client.HTTPSConnection):
 
 
 def _status(connection: _Pinned, path: str, body: bytes, headers: dict[str, str]) -> int:
+    connection.connect()
     # A server that sends a byte a second keeps within every single timeout.
     late = threading.Timer(TIMEOUT, _cut, [connection])
     late.daemon = True
@@ -119,7 +121,8 @@ def _status(connection: _Pinned, path: str, body: bytes, headers: dict[str, str]
 
 
 def _cut(connection: _Pinned) -> None:
-    if connection.sock is not None:
+    # It may be ending by itself at this moment.
+    with suppress(OSError, AttributeError):
         connection.sock.shutdown(socket.SHUT_RDWR)
 
 

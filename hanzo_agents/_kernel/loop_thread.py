@@ -20,6 +20,8 @@ from weakref import WeakSet
 
 from typing_extensions import override
 
+from hanzo_agents._kernel.daemons import daemon
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextvars import Context
@@ -50,9 +52,8 @@ class LoopThread:
         # Lookups of host names run in the default executor. The usual one is waited for at exit.
         self._loop.set_default_executor(DAEMON_THREADS)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._thread = threading.Thread(target=self._main, name="hanzo-agents-loop", daemon=True)
         try:
-            self._thread.start()
+            self._thread = daemon("hanzo-agents-loop", self._main)
         except RuntimeError:
             self._loop.close()
             raise
@@ -131,7 +132,7 @@ class _DaemonThreads(ThreadPoolExecutor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()
         job = partial(fn, *args, **kwargs)
-        threading.Thread(target=_fulfil, args=(future, job), name="hanzo-agents-job", daemon=True).start()
+        daemon("hanzo-agents-job", _fulfil, future, job)
         return future
 
 

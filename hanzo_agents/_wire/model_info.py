@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -52,9 +53,12 @@ class EndpointPrices:
 
     def known(self, target: Target) -> Pricing | None:
         """What is known now, without asking anybody."""
-        if self._here(target):
-            return FREE
-        return self._of(target).known(target.name)
+        try:
+            return FREE if self._here(target) else self._of(target).known(target.name)
+        except ImportError:
+            if sys.is_finalizing():  # and nothing can be imported any more: a stream was held to the end
+                return None
+            raise
 
     async def learn(self, target: Target) -> Pricing | None:
         """The same, after asking the target's endpoint for its page of models, if that is due."""

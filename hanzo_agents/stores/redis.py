@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import os
 import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from weakref import WeakSet, finalize
 from hanzo_agents._kernel.clock import SYSTEM_CLOCK, Clock, Duration, required_seconds
 from hanzo_agents.errors import ConfigError
 from hanzo_agents.stores.pending import Submitted
-from hanzo_agents.stores.store import StoreUnavailable, part
+from hanzo_agents.stores.store import StoreUnavailable, made_once, part
 from hanzo_agents.stores.workers import Workers
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class RedisStore:
         self.timeout = required_seconds("RedisStore.timeout", timeout, zero=False)
         self.retry_in = required_seconds("RedisStore.retry_in", retry_in)
         self._away_until = float("-inf")
-        self._workers: Workers | None = None
+        self._workers: dict[int, Workers] = {}
         self._moving = threading.Lock()
         self._former: list[Any] = []
         _open_stores.add(self)
@@ -157,11 +158,15 @@ class RedisStore:
         return submitted
 
     def _threads(self) -> Workers:
-        workers = self._workers
-        if workers is None or not workers.ours:
-            workers = self._workers = Workers("hanzo-agents-redis", most=MOST_CONNECTIONS)
-            self._moving = threading.Lock()  # of this process: a fork may have copied one that is held
-            finalize(self, workers.dismiss)
+        process = os.getpid()
+        workers = self._workers.get(process)
+        if workers is None:
+            # Several threads may get here at once: that whose own was kept goes on. No lock, as in `made_once`.
+            mine = Workers("hanzo-agents-redis", most=MOST_CONNECTIONS)
+            workers = self._workers.setdefault(process, mine)
+            if workers is mine:
+                self._moving = threading.Lock()  # of this process: a fork may have copied one that is held
+                finalize(self, workers.dismiss)
         return workers
 
     def _run(self, script: Script, keys: Sequence[str], args: Sequence[Any], future: Future[Any]) -> None:
@@ -197,7 +202,7 @@ class RedisStore:
         late = isinstance(error, exceptions.TimeoutError)
         return _unavailable(script, f"no answer within {self.timeout:g} s" if late else str(error))
 
-    @cached_property
+    @made_once
     def _client(self) -> Any:
         """Connections of this process; redis-py leaves those of a parent alone."""
         from redis import Redis
@@ -226,8 +231,8 @@ class RedisStore:
 
     def close(self) -> None:
         """Finish what was asked for and close the connections. The store opens new ones when it is used again."""
-        workers, self._workers = self._workers, None
-        if workers is not None and workers.ours:
+        workers = self._workers.pop(os.getpid(), None)
+        if workers is not None:
             workers.finish(2 * self.timeout)
         clients, self._former = [*self._former, self.__dict__.pop("_client", None)], []
         for client in clients:

@@ -8,7 +8,10 @@ whose time counts everywhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from typing_extensions import override
 
 from hanzo_agents.errors import HanzoError
 
@@ -19,13 +22,29 @@ if TYPE_CHECKING:
     from hanzo_agents.stores.limits import Limits
     from hanzo_agents.stores.vectors import Vectors
 
-if TYPE_CHECKING:
-    part = property
-else:
-    # A part is made when it is first used. Type checkers see the property that the protocol asks for.
-    from functools import cached_property as part
+__all__ = ["Store", "StoreUnavailable", "made_once", "part"]
 
-__all__ = ["Store", "StoreUnavailable", "part"]
+T = TypeVar("T")
+
+
+class made_once(cached_property[T]):  # noqa: N801 - named as the property that it is
+    """An attribute that is made when it is first used, and is one for all threads.
+
+    Since Python 3.12 `cached_property` gives each of those that use it first one of their own. Here too each may
+    make one, but all get the first that was kept: no lock, as a store is also used while the collector runs.
+    """
+
+    if not TYPE_CHECKING:
+
+        @override
+        def __get__(self, owner: Any, kind: Any = None) -> Any:
+            if owner is None:
+                return self
+            return owner.__dict__.setdefault(self.attrname, self.func(owner))
+
+
+# Type checkers see the property that the protocol asks for.
+part = property if TYPE_CHECKING else made_once
 
 
 class StoreUnavailable(HanzoError):

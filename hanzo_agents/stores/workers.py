@@ -12,6 +12,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from hanzo_agents._kernel.daemons import daemon
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -58,13 +60,11 @@ class Workers:
         self._jobs.put(job)
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._work, name=self._name, daemon=True)
         try:
-            thread.start()
+            self._threads.append(daemon(self._name, self._work))
         except RuntimeError:
             self._startable.append(None)
             raise
-        self._threads.append(thread)
 
     def finish(self, timeout: float) -> None:
         """Let the threads do what is queued and end; wait that long for each. Nothing may be put after it."""

@@ -12,7 +12,6 @@ but pytest and what pytest has imported already.
 from __future__ import annotations
 
 import re
-import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +129,8 @@ def no_network(*, allow_loopback: bool = False) -> Generator[None]:
     Args:
         allow_loopback: let pass what stays on this machine: 127.0.0.0/8, ::1, localhost, Unix sockets.
     """
+    import socket
+
     patch = pytest.MonkeyPatch()
 
     def check(host: object, what: str) -> None:

@@ -75,7 +75,7 @@ class Model:
         while self.clock.now() < end:
             self.clock.advance(min(1.0, end - self.clock.now()))
             if self.under_way and hasattr(self.limits, "_renew"):
-                self.limits._renew(self.lane, list(self.under_way), self.clock)
+                await self.limits._renew(self.lane, list(self.under_way), self.clock)
             for op, tokens in list(self.waiting.items()):
                 await self.ask(op, tokens)
 

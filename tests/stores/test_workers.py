@@ -1,5 +1,7 @@
 """The threads under the stores: a job may be put at any moment, also in the middle of putting another."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -77,3 +79,23 @@ def test_a_thread_that_cannot_start_may_be_tried_again(monkeypatch):
 
 def refuse(thread):
     raise RuntimeError("the interpreter ends")
+
+
+def test_a_job_that_the_interpreter_puts_as_it_ends_is_refused():
+    """Before 3.12 Python would wait for ever for the thread to start."""
+    code = """
+import os
+from hanzo_agents.stores.workers import Workers
+
+class Last:
+    def __del__(self, put=Workers("test").put, say=os.write):
+        try:
+            put(print)
+        except RuntimeError:
+            say(1, b"refused")
+
+last = Last()
+"""
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "refused", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from hanzo_agents._kernel.turns import Turns
@@ -259,7 +259,8 @@ class MemoryLedger:
         if day <= self._tidied:
             return
         self._tidied = day
-        oldest = (date.fromisoformat(day) - timedelta(days=DAYS_KEPT)).isoformat()
+        # No timedelta: this may run while the interpreter ends, and CPython 3.13 crashes when one is made there.
+        oldest = date.fromordinal(date.fromisoformat(day).toordinal() - DAYS_KEPT).isoformat()
         for old in [kept for kept in self._books.usage if kept < oldest]:
             del self._books.usage[old]
         accounts = self._books.accounts

@@ -13,6 +13,7 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
+from hanzo_agents._kernel.daemons import daemon
 from hanzo_agents.stores.limits import LEASE
 
 if TYPE_CHECKING:
@@ -66,12 +67,10 @@ class Leases:
         with self._changed:
             self._held[op] = lane, clock, running_loop()
             if self._thread is None:
-                thread = threading.Thread(target=self._keep, name="hanzo-agents-leases", daemon=True)
                 try:
-                    thread.start()
+                    self._thread = daemon("hanzo-agents-leases", self._keep)
                 except RuntimeError:  # the process ends, and the lease soon after
                     return
-                self._thread = thread
 
     def drop(self, op: str) -> None:
         """The call is over."""

@@ -227,12 +227,13 @@ class _Failures(HanzoError, ExceptionGroup[Exception]):
 
     def __init__(self, failures: Sequence[Failure]) -> None:
         last = failures[-1].error
+        waits = [getattr(failure.error, "retry_after", None) for failure in failures]
         super().__init__(
             self._summary(failures),
             status_code=_int_or_none(getattr(last, "status_code", None)),
             code=_text_or_none(getattr(last, "code", None)),
             request_id=_text_or_none(getattr(last, "request_id", None)),
-            retry_after=getattr(last, "retry_after", None),
+            retry_after=min((wait for wait in waits if wait is not None), default=None),
         )
         self.failures = tuple(failures)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.reply import Reply
     from hanzo_agents._kernel.stack import Policy
 
-__all__ = ["around_sends", "innermost"]
+__all__ = ["around_sends", "innermost", "put_around"]
 
 _around: ContextVar[Policy | None] = ContextVar("hanzo_agents_around_sends", default=None)
 
@@ -26,6 +26,11 @@ def around_sends(policy: Policy) -> Generator[None]:
         yield
     finally:
         _around.reset(token)
+
+
+def put_around() -> Policy | None:
+    """The policy of the block around here."""
+    return _around.get()
 
 
 def innermost(send: Send) -> Send:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
+from hanzo_agents._kernel.ambient import put_around
 from hanzo_agents._kernel.journal import Decision, Usage
 from hanzo_agents._kernel.tokens import estimate_tokens
 
@@ -163,7 +164,11 @@ class Rehearsal:
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send nothing; raises Explained."""
-        raise Explained(plan_of(self.stack, call))
+        # What a block puts around sends has no say where a policy in the stack does the same.
+        around = put_around()
+        places = {getattr(policy, "place", None) for policy in self.stack}
+        last = () if around is None or getattr(around, "place", None) in places else (around,)
+        raise Explained(plan_of((*self.stack, *last), call))
 
 
 def plan_of(stack: Iterable[Policy], call: Call) -> Plan:
@@ -224,7 +229,7 @@ class _Fold:
 
 def _leg(call: Call, depth: int, refused: str | None) -> PlannedLeg:
     pricing = call.prices.known(call.priced_target)
-    tokens_in = estimate_tokens(call.view.text)
+    tokens_in = estimate_tokens(call.view.text) + call.view.given_tokens
     limit = call.view.max_output
     if limit is None and pricing is not None:
         limit = pricing.max_output

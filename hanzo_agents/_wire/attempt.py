@@ -145,7 +145,9 @@ class Endpoint:
             value = self.parser.value(dialect, view, response, content)
             raw = dialect.usage(value)
             told = usage_of(raw)
-            usage = filled(told, lambda: estimated_usage(view.text, dialect.output_text(value)))
+            usage = filled(
+                told, lambda: estimated_usage(view.text, dialect.output_text(value), given=view.given_tokens)
+            )
             if usage is not told:
                 dialect.add_usage(value, usage)
             note_usage(record, usage, raw)

@@ -34,9 +34,9 @@ _WRITTEN = frozenset({"cache_write_tokens", "cache_creation_tokens", "cache_crea
 """How OpenAI, LiteLLM and Anthropic name the tokens written to it."""
 
 
-def estimated_usage(text_in: str, text_out: str) -> Usage:
-    """Usage for an answer that came without, marked as estimated."""
-    return Usage(estimate_tokens(text_in), estimate_tokens(text_out), "estimated")
+def estimated_usage(text_in: str, text_out: str, *, given: int = 0) -> Usage:
+    """Usage for an answer that came without, marked as estimated; `given` tokens of the input were numbers."""
+    return Usage(estimate_tokens(text_in) + given, estimate_tokens(text_out), "estimated")
 
 
 def note_headers(attempt: Attempt, headers: Mapping[str, str], *, stream: bool = False) -> None:

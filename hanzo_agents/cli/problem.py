@@ -12,7 +12,9 @@ __all__ = ["Command", "Problem", "printable"]
 
 _DEBUG = "hanzo_agents.cli.debug"
 _KEPT = {ord("\n"): "\n", ord("\t"): "\t"}
-_CONTROL = dict.fromkeys((*range(32), *range(127, 160))) | _KEPT
+_TURNING = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""What changes the direction of text: it would show a name as another one."""
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160), *_TURNING)) | _KEPT
 
 
 class Problem(click.ClickException):

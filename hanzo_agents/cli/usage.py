@@ -85,6 +85,7 @@ def _read(where: str | None, prefix: str, since: date, until: date | None) -> Re
     """
     from hanzo_agents._kernel.clock import SYSTEM_CLOCK
     from hanzo_agents.cli.usage_report import Report
+    from hanzo_agents.errors import ConfigError
     from hanzo_agents.stores import StoreUnavailable
 
     store = _open(where, prefix)
@@ -99,8 +100,10 @@ def _read(where: str | None, prefix: str, since: date, until: date | None) -> Re
 
     try:
         return asyncio.run(read())
-    except StoreUnavailable as error:
+    except (ConfigError, StoreUnavailable) as error:
         raise Problem(f"--store: the {store.scope} cannot be read: {error}") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise Problem(f"--store: the {store.scope} cannot be read, it is damaged: {error}") from error
     finally:
         store.close()
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Line", "Report", "dollars"]
 
+YEAR = 366
+
 NOBODY = "(no agent)"
 """How calls are listed that no agent made, or none that is known."""
 
@@ -74,7 +76,7 @@ class Report:
         since, until: the first and the last day.
         scope: which ledger it is from, for people.
         total: all of it.
-        days: each day from the first to the last, also those without a call.
+        days: each day from the first to the last, also those without a call unless there are more than a year's.
         models, agents: the most expensive first.
         spend: US dollars by day and model, where there are any.
     """
@@ -91,7 +93,8 @@ class Report:
     @classmethod
     def of(cls, entries: Sequence[Entry], since: date, until: date, scope: str) -> Report:
         """Sum entries up."""
-        days = {day: Line(day) for day in _days(since, until)}
+        few = (until - since).days <= YEAR
+        days = {day: Line(day) for day in (_days(since, until) if few else ())}
         spend: dict[tuple[str, str], Decimal] = {}
         total = Line("total")
         for entry in entries:

@@ -48,12 +48,13 @@ def expected(call: Call, output: float | None) -> Spend:
         call: the leg.
         output: tokens of a usual answer, None when none has been seen.
     """
-    most = call.view.max_output
+    view = call.view
+    most = None if view.max_output is None else view.max_output * view.choices
     if output is None:
-        output = UNSEEN_OUTPUT if most is None else most
+        output = UNSEEN_OUTPUT * view.choices if most is None else most
     elif most is not None:
         output = min(output, most)
-    tokens = estimate_tokens(call.view.text)
+    tokens = estimate_tokens(view.text) + view.given_tokens
     pricing = call.prices.known(call.priced_target)
     usd = None if pricing is None else float(pricing.cost(Usage(tokens, round(output), "estimated")))
     return Spend(tokens, output, usd)

@@ -228,6 +228,11 @@ async def test_a_client_explains_the_three_apis(request_, operation):
     assert upstream.hits == 0
 
 
+async def test_tokens_that_are_given_as_numbers_count():
+    plan = await Upstream().client().explain(input=[[1, 2, 3], [4]], api="embeddings", model="m")
+    assert plan.legs[0].tokens_in == 4
+
+
 async def test_a_client_cannot_explain_what_is_no_request():
     with pytest.raises(ConfigError, match=r"explain: expected messages= .* got \['model'\]"):
         await Upstream().client().explain(model="m")

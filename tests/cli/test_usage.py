@@ -113,6 +113,15 @@ def test_the_days_that_are_asked_for(run, ledger):
     assert cost("--since", "2026-03-01") == Decimal("0.80")
 
 
+def test_of_many_years_only_days_with_calls_are_listed(run, ledger):
+    shown = json.loads(
+        run("usage", "--store", str(ledger), "--since", "0001-01-01", "--until", "9999-12-31", "--json").stdout
+    )
+    assert shown["since"] == "0001-01-01"
+    assert 0 < len(shown["by_day"]) < 10
+    assert all(day["calls"] for day in shown["by_day"])
+
+
 def test_days_ago(run, tmp_path, monkeypatch):
     monkeypatch.setenv("HANZO_STATE_DIR", str(tmp_path))
     store = SQLiteStore(tmp_path / "state.db")
@@ -316,6 +325,38 @@ def test_what_is_no_ledger_is_left_as_it_is(run, tmp_path):
     result = run("usage", "--store", str(tmp_path))
     assert (result.exit_code, "cannot be read as a ledger" in result.stderr) == (1, True)
     assert before == (other.read_bytes(), text.read_bytes())
+
+
+def test_names_cannot_turn_the_line_around(run, tmp_path):
+    store = SQLiteStore(tmp_path / "ledger.db")
+    fill(store, ("1", Facts("2026-03-28", "safe\u202e\u2066gpj.exe", "", "r", "reported")))
+    store.close()
+    assert "safegpj.exe" in usage(run, store.path).stdout
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE ledger_usage SET model = CAST(X'ba00' AS TEXT)",
+        "UPDATE ledger_usage SET day = '2026-03-2x'",
+        "UPDATE ledger_usage SET cost = 'much'",
+        "ALTER TABLE ledger_usage DROP COLUMN cost",
+    ],
+)
+def test_a_damaged_ledger_is_named(run, ledger, damage):
+    with sqlite3.connect(ledger) as connection:
+        connection.execute(damage)
+    connection.close()
+    result = run("usage", "--store", str(ledger), "--since", "2026-03-27")
+    assert (result.exit_code, f"{ledger} cannot be read" in result.stderr) == (1, True)
+
+
+def test_a_ledger_of_another_version_is_no_damaged_one(run, ledger):
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    result = run("usage", "--store", str(ledger))
+    assert (result.exit_code, "has schema 99" in result.stderr, "damaged" in result.stderr) == (1, True, False)
 
 
 def test_a_page_that_cannot_be_written(run, ledger, tmp_path):

@@ -109,6 +109,14 @@ def test_a_failed_chain_splits_like_any_group():
     assert [len(part.exceptions) for part in seen] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("waits", "earliest"), [((3, None), 3), ((2, 300), 2), ((300, 0), 0), ((None, None), None)]
+)
+def test_a_failed_chain_may_be_tried_again_when_the_first_target_may(waits, earliest):
+    failures = [Failure(str(wait), errors.RateLimited("full", retry_after=wait)) for wait in waits]
+    assert AllProvidersFailed(failures).retry_after == earliest
+
+
 def test_a_failed_chain_with_an_upstreams_error_pickles():
     """openai's own status errors do not pickle by themselves."""
     group = AllProvidersFailed([Failure("a", http_error(503))])

@@ -518,6 +518,43 @@ class TestThePlan:
         assert call.journal.decisions == []
         assert policy.plan(call) == decision
 
+    @pytest.mark.parametrize(
+        ("limit", "ladder", "asked"),
+        [
+            ("0.05", ["shrink"], ("m", 500)),
+            ("0.05", ["mini"], ("mini", 1000)),
+            ("0.0051", ["shrink", "mini"], ("mini", 510)),
+            ("0.05", ["new", "mini"], ("mini", 1000)),
+        ],
+    )
+    async def test_goes_the_ladder_that_the_call_would(self, limit, ladder, asked):
+        policy, upstream = budget(per_call=limit, on_shortage=ladder), Upstream()
+        [onward] = policy.onward(asks())
+        assert policy.plan(asks()).action == "makes do"
+        await policy(asks(), upstream)
+        [sent] = upstream.calls
+        assert (str(onward.target), onward.view.max_output) == asked
+        assert (str(sent.target), sent.view.max_output) == asked
+
+    @pytest.mark.parametrize(
+        "ladder", [[], ["shrink", "new", Target("mini", lacks={"tools"})]], ids=["none", "all"]
+    )
+    def test_refuses_at_the_end_of_the_ladder(self, ladder):
+        call = asks(view=PlainView(needs=frozenset({"tools"}), text="x", max_output=1000))
+        assert budget(per_call="0.001", on_shortage=ladder).plan(call).action == "refuses"
+
+    def test_a_second_leg_has_to_leave_as_much_as_it_takes(self):
+        policy = budget(per_call="0.15")
+        assert policy.plan(asks()).action == "reserves"
+        assert policy.plan(asks().but(extra=True)).action == "refuses"
+
+    async def test_knows_what_this_process_has_seen_of_a_day(self):
+        policy = budget(daily="0.25")
+        assert policy.plan(asks()).action == "reserves"
+        await policy(asks(), Upstream(cost="0.2"))
+        assert policy.plan(asks()).action == "refuses"
+        assert budget(daily="0.01").plan(asks()).action == "refuses"  # whatever was spent
+
 
 class TestSmallPrint:
     def test_runs_that_were_quiet_for_longest_are_forgotten_unless_something_is_under_way(self, monkeypatch):

@@ -73,6 +73,16 @@ async def test_what_is_not_believed_is_logged(caplog):
     assert "makes no sense" in caplog.text
 
 
+async def test_embeddings_of_tokens_that_nobody_counted_are_not_free():
+    vector = {"object": "embedding", "index": 0, "embedding": [0.1]}
+    with FakeClock():
+        policy = budget(daily=100, prices=OWN)
+        client = Upstream(value({"object": "list", "model": "m", "data": [vector]})).client(policies=[policy])
+        with track() as journals:
+            await client.embeddings.create(model="m", input=[list(range(1000))])
+    assert journals[0].cost == Cost(usd("0.001"), "estimated")
+
+
 async def test_zero_of_a_whole_answer_is_told_to_the_caller_as_it_is_booked():
     client = Upstream(told(prompt_tokens=0, completion_tokens=0, total_tokens=0)).client(policies=[])
     answer = await client.chat.completions.create(model="m", messages=[HELLO])

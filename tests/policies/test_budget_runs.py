@@ -230,6 +230,20 @@ class TestTheBlock:
             (attempt,) = run.attempts
             assert run.spent == attempt.cost.amount
 
+    async def test_the_plan_knows_of_it_without_a_budget_in_the_stack(self):
+        client = AsyncHanzo("http://127.0.0.1:1/v1", "k", model="gpt-4o", max_retries=0)
+        hello = [{"role": "user", "content": "Hello!"}]
+        with run_budget("0.0001"):
+            plan = await client.explain(messages=hello, max_tokens=1000)
+        assert "run_budget: $0.0001 left" in plan.legs[0].refused
+        with run_budget("0.005"):
+            plan = await client.explain(messages=hello)
+        assert 256 < plan.legs[0].tokens_out < 500
+        with run_budget():
+            plan = await client.explain(messages=hello)
+        assert plan.warnings == ()
+        await client.close()
+
     async def test_foreign_models_are_held_to_it(self):
         model = wrap(
             ScriptedModel([ModelStep(output=[assistant_message("x")])]),

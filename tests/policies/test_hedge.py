@@ -22,6 +22,7 @@ from hanzo_agents import (
 )
 from hanzo_agents.errors import CircuitOpen
 from hanzo_agents.policies.hedge.latency import latency_key
+from hanzo_agents.policies.spend import expected
 from hanzo_agents.testing.clock import FakeClock
 
 GENEROUS = {"after": 1.0, "max_extra_spend": 1.0}
@@ -482,3 +483,16 @@ def test_what_it_says_it_is():
     assert repr(policy._allowance) == "Allowance(share=0.05, scope=this object)"
     assert repr(policy.latencies) == "Latencies(window=200, targets=0, scope=this object)"
     assert ONE.total_tokens == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "usual", "tokens"),
+    [
+        ({"max_output": 50, "choices": 3}, None, 1 + 150),
+        ({"max_output": 50, "choices": 3}, 100.0, 1 + 100),
+        ({"max_output": 50, "choices": 3}, 900.0, 1 + 150),
+        ({"max_output": 0, "given_tokens": 70, "operation": "embeddings"}, 100.0, 1 + 70),
+    ],
+)
+def test_what_a_leg_may_take_counts_every_choice_and_tokens_that_are_numbers(asked, usual, tokens):
+    assert expected(any_call(view=PlainView(text="abcd", **asked)), usual).tokens == tokens

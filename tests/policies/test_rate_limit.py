@@ -206,6 +206,18 @@ async def test_output_that_nobody_bounds_is_reckoned():
         assert policy.state("m").tokens == 750
 
 
+async def test_every_choice_may_be_as_long_and_tokens_may_come_as_numbers():
+    inner = Upstream()
+    with FakeClock():
+        policy = RateLimit(tokens_per_minute=5000, expected_output=400)
+        await policy(make_call(view=PlainView(text="", max_output=50, choices=3)), inner)
+        assert policy.state("m").tokens == 150
+        await policy(make_call(view=PlainView(text="", choices=2)), inner)
+        assert policy.state("m").tokens == 950
+        await policy(make_call(view=PlainView(text="", given_tokens=50, operation="embeddings")), inner)
+        assert policy.state("m").tokens == 1000
+
+
 async def test_a_call_that_no_minute_takes_is_refused_at_once():
     policy, inner = RateLimit(tokens_per_minute=100), Upstream()
     with FakeClock():

@@ -123,7 +123,7 @@ class Enforcer:
             BudgetExceeded: the first refusal; the ladder ends.
         """
         # A second leg that only makes the call quicker is not worth a worse answer.
-        for aimed, shrink in () if call.extra else self._rungs(call):
+        for aimed, shrink in () if call.extra else self.rungs(call):
             try:
                 reservation = await self._opened(aimed, accounts, shrink=shrink)
             except (BudgetExceeded, Unaccountable) as error:
@@ -135,7 +135,8 @@ class Enforcer:
         call.note("Budget", "refuses", str(refusal))
         raise refusal
 
-    def _rungs(self, call: Call) -> Iterator[tuple[Call, bool]]:
+    def rungs(self, call: Call) -> Iterator[tuple[Call, bool]]:
+        """What the ladder makes of a call, step by step, and whether a smaller answer is permitted there."""
         aimed, shrink = call, False
         for rung in self.terms.ladder:
             if rung == "shrink":

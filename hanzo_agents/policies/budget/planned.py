@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hanzo_agents._kernel.journal import Decision
+from hanzo_agents._kernel.money import EXACT
 from hanzo_agents.policies.budget.quote import Quote, affordable, dollars, tokens_foretold
 from hanzo_agents.policies.budget.runs import current_runs
 from hanzo_agents.prices import over
@@ -15,11 +16,23 @@ if TYPE_CHECKING:
     from hanzo_agents._kernel.call import Call
     from hanzo_agents.policies.budget.enforcer import Enforcer
 
-__all__ = ["bounded", "planned"]
+__all__ = ["planned"]
 
 
-def planned(enforcer: Enforcer, call: Call) -> Decision:
-    """What would be reserved, and whether the accounts of this process could pay it."""
+def planned(enforcer: Enforcer, call: Call) -> tuple[Decision, Call]:
+    """What would be reserved, as far as this process knows the accounts, and the call that would be passed on."""
+    decision = _reserving(enforcer, call, shrink=False)
+    if decision.action != "refuses" or call.extra:
+        return decision, _bounded(call, decision)
+    for aimed, shrink in enforcer.rungs(call):
+        rung = _reserving(enforcer, aimed, shrink=shrink)
+        if rung.action in {"allows", "reserves"}:
+            how = "a smaller answer" if aimed is call else f"{aimed.target}"
+            return Decision("Budget", "makes do", f"{how}: {decision.reason}", rung.data), _bounded(aimed, rung)
+    return decision, call
+
+
+def _reserving(enforcer: Enforcer, call: Call, *, shrink: bool) -> Decision:
     limits = _limits(enforcer, call)
     price = over(enforcer.terms.prices, call.prices).known(call.priced_target)
     if price is None:
@@ -29,24 +42,24 @@ def planned(enforcer: Enforcer, call: Call) -> Decision:
         return Decision("Budget", "writes down", "what the call costs; there is no limit", _data(most))
     if not most.amount:
         return Decision("Budget", "allows", f"{call.target} is free", _data(most))
-    tightest = min((left for left in limits.values() if left is not None), default=most.amount)
-    if most.amount > tightest and not call.extra and call.view.max_output is None:
+    view, tightest = call.view, min(limits.values())
+    if most.amount > tightest and not call.extra and (shrink or view.max_output is None):
         # A call that names no limit of its own is sent with a smaller one.
-        view = call.view
         most = affordable(price, most, tightest, view.choices, tokens_foretold(view)) or most
     data = _data(most)
+    # A second leg leaves as much for the first ones as it takes.
+    needed = EXACT.multiply(most.amount, 2 if call.extra else 1)
     for name, available in limits.items():
-        if available is not None and most.amount > available:
-            reason = f"{name}: {dollars(available)} left, and the call may cost {dollars(most.amount)}"
-            ladder = [str(rung) for rung in enforcer.terms.ladder]
-            return Decision("Budget", "makes do" if ladder else "refuses", reason, {**data, "ladder": ladder})
+        if needed > available:
+            twice = " and has to leave as much" if call.extra else ""
+            reason = f"{name}: {dollars(available)} left, and the call may cost {dollars(most.amount)}{twice}"
+            return Decision("Budget", "refuses", reason, data)
     reason = f"at most {dollars(most.amount)} for {call.target}, in {', '.join(limits)}"
     return Decision("Budget", "reserves", reason, data)
 
 
-def bounded(enforcer: Enforcer, call: Call) -> Call:
+def _bounded(call: Call, decision: Decision) -> Call:
     """The call with the answer that would be reserved for."""
-    decision = planned(enforcer, call)
     tokens = decision.data["tokens_out"] if decision.action == "reserves" else None
     if not tokens or tokens == call.view.max_output:
         return call
@@ -63,18 +76,15 @@ def _unpriced(enforcer: Enforcer, call: Call, *, limited: bool) -> Decision:
     return Decision("Budget", "asks for the price", f"nobody knows yet what {call.target} costs; else refuses")
 
 
-def _limits(enforcer: Enforcer, call: Call) -> dict[str, Decimal | None]:
-    """What the limits that hold leave, None where only the store knows."""
-    found: dict[str, Decimal | None] = {}
-    if enforcer.terms.per_call is not None:
-        found["per_call"] = enforcer.accounts.left(call, "per_call")
+def _limits(enforcer: Enforcer, call: Call) -> dict[str, Decimal]:
+    """What the limits that hold leave, those in a store by what it last told this process."""
+    found: dict[str, Decimal] = {}
+    if (left := enforcer.accounts.left(call, "per_call")) is not None:
+        found["per_call"] = left
     for run in current_runs():
         if run.remaining is not None:
             tightest = found.get("run_budget")
             found["run_budget"] = run.remaining if tightest is None else min(run.remaining, tightest)
-    if enforcer.terms.per_run is not None:
-        found["per_run"] = enforcer.accounts.left(call, "per_run")
-    if enforcer.windows is not None:
-        period = enforcer.windows.at(call.clock.wall())
-        found |= {period.kinds[account.name]: None for account in period.accounts if account.limit is not None}
-    return found
+    if (left := enforcer.accounts.left(call, "per_run")) is not None:
+        found["per_run"] = left
+    return found if enforcer.windows is None else found | enforcer.windows.left(call.clock.wall())

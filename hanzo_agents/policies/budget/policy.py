@@ -14,7 +14,7 @@ from hanzo_agents.errors import ConfigError
 from hanzo_agents.policies.budget.alerts import BudgetAlerts, Thresholds
 from hanzo_agents.policies.budget.amounts import Amount, checked
 from hanzo_agents.policies.budget.enforcer import Enforcer, Rung, Terms
-from hanzo_agents.policies.budget.planned import bounded, planned
+from hanzo_agents.policies.budget.planned import planned
 from hanzo_agents.policies.budget.quote import dollars
 from hanzo_agents.policies.budget.window_accounts import WindowAccounts
 from hanzo_agents.policies.budget.windows import Calendar
@@ -142,12 +142,12 @@ class Budget:
         return await self._enforcer.serve(call, send)
 
     def onward(self, call: Call) -> list[Call]:
-        """The call as it would be passed on: priced as this budget prices it, its answer bounded."""
-        return [bounded(self._enforcer, call).but(prices=over(self.prices or {}, call.prices))]
+        """The call as it would be passed on: by the ladder, its answer bounded, priced as this budget does it."""
+        return [planned(self._enforcer, call)[1].but(prices=over(self.prices or {}, call.prices))]
 
     def plan(self, call: Call) -> Decision:
-        """What would be reserved for this call. Accounts in the store are not asked."""
-        return planned(self._enforcer, call)
+        """What would be reserved for this call. The store is not asked: what it last told holds."""
+        return planned(self._enforcer, call)[0]
 
     def __repr__(self) -> str:
         limits = [

@@ -10,12 +10,14 @@ from hanzo_agents._kernel.stack import Place
 from hanzo_agents._kernel.tracking import track
 from hanzo_agents.policies.budget.amounts import Amount, checked
 from hanzo_agents.policies.budget.enforcer import Enforcer, Terms, covered
+from hanzo_agents.policies.budget.planned import planned
 from hanzo_agents.policies.budget.runs import Run, entered
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from hanzo_agents._kernel.call import Call, Send
+    from hanzo_agents._kernel.journal import Decision
     from hanzo_agents._kernel.reply import Reply
 
 __all__ = ["Run", "charged_to", "run_budget"]
@@ -63,6 +65,7 @@ class _Keeper:
     place: ClassVar[Place] = Place.BUDGET
 
     def __init__(self) -> None:
+        self.__name__ = "run_budget"
         self._enforcer = Enforcer(Terms())
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
@@ -71,6 +74,14 @@ class _Keeper:
         if call.journal.leg or covered(call):
             return await send(call)
         return await self._enforcer.serve(call, send)
+
+    def plan(self, call: Call) -> Decision:
+        """What the runs around the call would reserve."""
+        return planned(self._enforcer, call)[0]
+
+    def onward(self, call: Call) -> list[Call]:
+        """The call, its answer bounded."""
+        return [planned(self._enforcer, call)[1]]
 
 
 _KEEPER = _Keeper()

@@ -75,6 +75,7 @@ class WindowAccounts:
         self._limits = limits
         self._thresholds = thresholds
         self._period = Period("", 0.0, 0.0, (), {}, limited=False)
+        self._told: dict[str, Balance] = {}
         self._owed: deque[Callable[[], None]] = deque(maxlen=MOST_OWED)
         self.calendar = calendar
         self.away = False
@@ -116,7 +117,20 @@ class WindowAccounts:
             raise
         if self.away or self._owed:
             self._back()
+        if short is not None:
+            self._told[period.kinds[short.account.name]] = short.held
         return short
+
+    def left(self, now: float) -> dict[str, Decimal]:
+        """What "daily" and "monthly" limits leave after the spend that the store last told of. Asks nothing."""
+        found: dict[str, Decimal] = {}
+        period = self.at(now)
+        for account in period.accounts:
+            if account.limit is not None:
+                told = self._told.get(kind := period.kinds[account.name])
+                spent = told.spent if told is not None and told.name == account.name else _ZERO
+                found[kind] = max(EXACT.subtract(account.limit, spent), _ZERO)
+        return found
 
     def settle(self, op: str, amount: Decimal, period: Period, facts: Facts, clock: Clock) -> None:
         """Book what was spent. Never waits; what the store does not take now is offered again."""
@@ -126,6 +140,8 @@ class WindowAccounts:
         )
 
     def _settled(self, balances: list[Balance], period: Period, clock: Clock) -> None:
+        for balance in balances:
+            self._told[period.kinds[balance.name]] = balance
         if self._thresholds is not None:
             self._thresholds.check(balances, period, self._ledger(), clock)
         if self.away or self._owed:

@@ -226,10 +226,10 @@ class RateLimit:
         tokens = 0
         if self.tokens_per_minute is not None:
             view = call.view
-            tokens = estimate_tokens(view.text)
+            tokens = estimate_tokens(view.text) + view.given_tokens
             if view.operation != "embeddings":
                 most = view.max_output
-                tokens += self.expected_output if most is None else most
+                tokens += (self.expected_output if most is None else most) * view.choices
         return Terms(
             tokens, self.requests_per_minute, self.tokens_per_minute, self.max_concurrent, self.max_queued,
             pace if self.adaptive else None, call.extra,

@@ -34,7 +34,7 @@ def alive(pid):
     """Whether a process runs, and is not only unburied."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second, if it goes while it is read
         return False
 
 

@@ -20,8 +20,8 @@ Encryption = tuple[ssl.SSLContext, str]
 RECORD = 1 << 14
 """Bytes that are decrypted at once: TLS has no more in a record."""
 
-PART = 1 << 18
-"""Bytes that are encrypted at once: what is sent is not held twice."""
+PART = 1 << 16
+"""Bytes that OpenSSL is given at once, of either kind: it keeps room for the most that it ever held."""
 
 
 class Encrypted(Socket):
@@ -70,33 +70,33 @@ class Encrypted(Socket):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._received.write(data)
-        if self._agreed:
-            self._decrypt()
-        else:
-            self._wake()
+        for start in range(0, len(data), PART):
+            self._received.write(data[start : start + PART])
+            if self._agreed:
+                self._decrypt()
+        self._wake()  # also a `write` that TLS has keep waiting
 
     def _decrypt(self) -> None:
         try:
             while data := self.tls.read(RECORD):
                 super().data_received(data)
-            super().eof_received()
+            self.eof_received()
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
             self._broken(error)
-        self._flush()  # TLS has things of its own to say, and may go on with what it had to wait for
-        self._wake()
+        self._flush()  # TLS has things of its own to say
 
     @override
     def eof_received(self) -> bool:
         super().eof_received()
-        return False  # there is no half of an encrypted connection
+        self.transport.abort()  # there is no half of it, and once asyncio itself is closing it nobody else can
+        return False
 
     @override
     async def write(self, data: bytes, timeout: float | None = None) -> None:
         left = memoryview(data)
-        while left and not self.error:
+        while left and not (self.error or self.ended):
             try:
                 left = left[self.tls.write(left[:PART]) :]
             except ssl.SSLWantReadError:  # the other side wants to agree anew first

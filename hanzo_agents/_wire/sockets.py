@@ -100,9 +100,11 @@ class Socket(asyncio.Protocol):
         if self.transport.is_closing():
             return
         self.transport.write(data)
-        while self.full:
+        if self.full:
             try:
-                await self._changed(timeout)
+                async with asyncio.timeout(timeout):  # in all, whatever comes meanwhile
+                    while self.full:
+                        await self._changed(None)
             except TimeoutError as error:
                 raise httpcore2.WriteTimeout(error) from error
 

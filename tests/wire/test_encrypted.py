@@ -232,6 +232,78 @@ async def test_it_waits_for_a_socket_that_takes_no_more(opened):
     go_on.set()
 
 
+async def test_a_server_that_has_said_all_while_it_is_sent_to(opened):
+    async def refuse(_, writer):
+        writer.transport.pause_reading()
+        writer.write(b"413")
+        await writer.drain()
+        writer.transport.get_extra_info("socket").shutdown(plain.SHUT_WR)
+        await heard.wait()
+        writer.transport.resume_reading()
+
+    heard = asyncio.Event()
+    socket = await opened(refuse)
+    writing = asyncio.create_task(socket.write(bytes(1 << 25), 5.0))
+    async with asyncio.timeout(5):
+        while not socket.ended:  # noqa: ASYNC110 - it is the socket that knows
+            await asyncio.sleep(0)
+    heard.set()
+    await writing
+    assert await everything(socket) == b"413"
+    socket.close()
+
+
+async def test_nor_is_one_waited_for_that_agrees_no_more(opened):
+    socket = await opened(wait)
+    socket.tls = Busy(socket.tls, times=1 << 20)
+    writing = asyncio.create_task(socket.write(b"hello"))
+    await asyncio.sleep(0)
+    socket.eof_received()
+    async with asyncio.timeout(5):
+        await writing
+
+
+async def test_who_is_told_goodbye_leaves(opened):
+    async def say_goodbye(reader, writer):
+        inner = writer.transport._ssl_protocol
+        with suppress(ssl.SSLWantReadError):
+            inner._sslobj.unwrap()
+        inner._process_outgoing()
+        await reader.read()
+        gone.set()
+
+    gone = asyncio.Event()
+    socket = await opened(say_goodbye)
+    async with asyncio.timeout(5):
+        await gone.wait()
+    assert not socket.at_rest
+
+
+async def test_much_at_once_takes_no_memory_for_good(opened):
+    """OpenSSL keeps room for the most that it ever held."""
+
+    async def speak(_, writer):
+        writer.write(data)
+        await writer.drain()
+
+    class Measured:
+        def write(self, part):
+            received.write(part)
+            held.append(received.pending)
+
+    data, parts, held = bytes(1 << 18), [], []
+    socket = await opened(speak)
+    socket.data_received, received = parts.append, socket._received
+    async with asyncio.timeout(5):
+        while sum(map(len, parts)) < len(data):  # noqa: ASYNC110 - these are not waited for
+            await asyncio.sleep(0)
+    del socket.data_received
+    socket._received = Measured()
+    socket.data_received(b"".join(parts))
+    assert await everything(socket) == data
+    assert max(held) < 2 * encrypted.PART
+
+
 async def test_a_slow_reader_is_not_flooded(opened):
     sent = 0
 

@@ -70,6 +70,16 @@ class TestWriting:
         with pytest.raises(httpcore2.WriteTimeout):
             await socket.write(b"body", MOMENT)
 
+    async def test_nor_while_it_says_this_and_that(self, socket):
+        socket.pause_writing()
+        writing = asyncio.create_task(socket.write(b"body", MOMENT))
+        async with asyncio.timeout(5):
+            while not writing.done():
+                socket.data_received(b"HTTP/1.1 102 Processing\r\n\r\n")
+                await asyncio.sleep(0)
+        with pytest.raises(httpcore2.WriteTimeout):
+            await writing
+
     async def test_nor_for_one_that_is_lost(self, socket):
         socket.pause_writing()
         writing = asyncio.create_task(socket.write(b"body"))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Line", "Report", "dollars"]
 
 YEAR = 366
+"""Days that are listed each, also those without a call."""
 
 NOBODY = "(no agent)"
 """How calls are listed that no agent made, or none that is known."""

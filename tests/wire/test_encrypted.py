@@ -9,6 +9,7 @@ from contextlib import suppress
 import httpcore2
 import pytest
 import trustme
+from socket_ends import echo, everything
 
 from hanzo_agents._wire import encrypted
 from hanzo_agents._wire.addresses import open_socket
@@ -63,19 +64,6 @@ async def opened(serving, contexts):
     yield start
     for socket in sockets:
         socket.close()
-
-
-async def everything(socket):
-    parts = []
-    while part := await socket.read(5.0):
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def echo(reader, writer):
-    size = int(await reader.readline())
-    writer.write(await reader.readexactly(size))
-    await writer.drain()
 
 
 async def wait(reader, _):

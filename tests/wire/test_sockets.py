@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import httpcore2
 import pytest
 import trustme
+from socket_ends import echo, everything
 
 from hanzo_agents._wire import addresses as addressing
 from hanzo_agents._wire.addresses import open_socket
@@ -179,20 +180,6 @@ async def opened():
     for server in servers:
         server.close()
     await asyncio.gather(*serving, return_exceptions=True)
-
-
-async def everything(socket):
-    parts = []
-    while part := await socket.read(5.0):
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def echo(reader, writer):
-    with suppress(OSError, ValueError, asyncio.IncompleteReadError):
-        size = int(await reader.readline())
-        writer.write(await reader.readexactly(size))
-        await writer.drain()
 
 
 async def test_one_that_the_server_closed_is_not_quiet(opened):
